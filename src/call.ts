@@ -1,0 +1,121 @@
+/**
+ * One request on its way through the layers: who asked, until when, in which order, and where its time went.
+ * A protocol makes it, every layer passes it on, nobody keeps it after the answer.
+ */
+import { ModelportError } from './errors.ts';
+
+/** The place of a request in a sequence of requests that share state (Triton's `sequence_id`, `sequence_start`, `sequence_end`). */
+export interface SequencePosition {
+  /** 64-bit number or text; `0` and `''` mean "no sequence". */
+  readonly id: bigint | string;
+  readonly start: boolean;
+  readonly end: boolean;
+}
+
+/** W3C trace context: the parent span that the client sent, or undefined where it sent none. */
+export interface TraceContext {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly sampled: boolean;
+  readonly state?: string;
+}
+
+export interface CallOptions {
+  readonly id?: string;
+  /** The moment, on `performance.now()`'s clock, after which the answer is worth nothing. */
+  readonly deadlineMs?: number;
+  /** 1 is served first; 0 means the model's default level. */
+  readonly priority?: number;
+  readonly sequence?: SequencePosition;
+  readonly trace?: TraceContext;
+}
+
+/**
+ * Where a request's time went, in milliseconds on `performance.now()`'s clock; written by the layer that knows.
+ * `0` where a phase did not happen.
+ */
+export interface CallTiming {
+  /** When the request entered a model's queue and when it left it. */
+  queuedAtMs: number;
+  dequeuedAtMs: number;
+  /** When the runtime began and ended the run that answered it. */
+  runStartedAtMs: number;
+  runEndedAtMs: number;
+  /** Rows of the run that answered it, those of other requests included. */
+  batchSize: number;
+  cacheHit: boolean;
+}
+
+export class Call {
+  readonly id: string | undefined;
+  readonly receivedAtMs: number;
+  readonly deadlineMs: number | undefined;
+  readonly priority: number;
+  readonly sequence: SequencePosition | undefined;
+  readonly trace: TraceContext | undefined;
+  readonly timing: CallTiming = { queuedAtMs: 0, dequeuedAtMs: 0, runStartedAtMs: 0, runEndedAtMs: 0, batchSize: 0, cacheHit: false };
+
+  // An AbortController costs microseconds, and most calls are never asked for a signal: it is made on first use.
+  #controller: AbortController | undefined;
+  #listeners: Set<() => void> | undefined;
+  #cancelled = false;
+
+  constructor(options: CallOptions = {}) {
+    this.id = options.id;
+    this.receivedAtMs = performance.now();
+    this.deadlineMs = options.deadlineMs;
+    this.priority = options.priority ?? 0;
+    this.sequence = options.sequence;
+    this.trace = options.trace;
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  /** Aborts when the client goes away; for `fetch` and other platform functions. Inside Modelport prefer {@link onCancel}. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#cancelled) this.#controller.abort(new ModelportError('CANCELLED', 'the request was cancelled'));
+    }
+    return this.#controller.signal;
+  }
+
+  /** Called by the protocol when the client went away or cancelled. Later calls do nothing. */
+  cancel(): void {
+    if (this.#cancelled) return;
+    this.#cancelled = true;
+    this.#controller?.abort(new ModelportError('CANCELLED', 'the request was cancelled'));
+    for (const listener of this.#listeners ?? []) listener();
+    this.#listeners = undefined;
+  }
+
+  /** Runs `listener` once when the call is cancelled, at once if it already is. Returns the function that takes it back. */
+  onCancel(listener: () => void): () => void {
+    if (this.#cancelled) {
+      listener();
+      return () => {};
+    }
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return () => this.#listeners?.delete(listener);
+  }
+
+  throwIfCancelled(): void {
+    if (this.#cancelled) throw new ModelportError('CANCELLED', 'the request was cancelled');
+  }
+
+  /** A call with the same client, deadline and trace for a part of the work (a step of an ensemble, a model that a service calls). */
+  child(options: { readonly sequence?: SequencePosition } = {}): Call {
+    const child = new Call({
+      ...(this.id === undefined ? {} : { id: this.id }),
+      ...(this.deadlineMs === undefined ? {} : { deadlineMs: this.deadlineMs }),
+      priority: this.priority,
+      ...(this.trace === undefined ? {} : { trace: this.trace }),
+      ...(options.sequence === undefined ? {} : { sequence: options.sequence }),
+    });
+    this.onCancel(() => child.cancel());
+    return child;
+  }
+}

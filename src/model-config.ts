@@ -1,0 +1,139 @@
+/**
+ * What a person may write about a model (`model.yaml`): one schema from which types, validation, the JSON Schema for
+ * editors, documentation and forms are made. Everything is optional; what is left out is inferred from the model.
+ */
+import { z } from 'zod';
+import { datatypes, type Datatype } from './tensor.ts';
+
+const datatype = z.enum(Object.keys(datatypes) as [Datatype, ...Datatype[]]);
+const dimension = z.union([z.int().min(-1), z.string().min(1)]).describe('A size, -1 for any size, or a name for a size that several tensors share.');
+
+const tensorSpec = z.strictObject({
+  name: z.string().min(1),
+  datatype: datatype.optional(),
+  shape: z.array(dimension).optional().describe('All dimensions, the batch axis included.'),
+  reshape: z.array(dimension).optional().describe('The shape that the model itself wants, without the batch axis, where clients see another one.'),
+  batchAxis: z.union([z.int().min(0), z.literal(false)]).optional().describe('The axis along which requests are joined; false: this tensor has no rows.'),
+  optional: z.boolean().optional(),
+  labels: z.array(z.string()).optional().describe('Names of the classes along the last axis.'),
+  labelsFile: z.string().optional().describe('A file in the model folder with one label a line.'),
+  padValue: z.number().optional().describe('The element that fills rows of unequal length when padding is on.'),
+  description: z.string().optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
+  unit: z.string().optional(),
+});
+
+const queuePolicy = z.strictObject({
+  maxSize: z.int().min(0).optional().describe('Most requests that may wait; more are refused with 503. 0: no limit. Default 10000.'),
+  defaultTimeoutMs: z.number().min(0).optional().describe('How long a request may wait. 0: for ever.'),
+  timeoutAction: z.enum(['reject', 'delay']).optional().describe('What happens to a request that waited too long: refused, or served after all others.'),
+  allowTimeoutOverride: z.boolean().optional().describe("Whether a request's own timeout may shorten the default."),
+});
+
+const batching = z.strictObject({
+  maxSize: z.int().min(1).optional().describe('Most rows of one run, the rows of client batches counted.'),
+  preferredSizes: z.array(z.int().min(1)).optional().describe('Run at once when the queue holds one of these numbers of rows.'),
+  maxQueueDelayMs: z.number().min(0).optional().describe('How long the first request of a batch may wait for others. 0: only requests of the same event-loop turn are joined.'),
+  preserveOrder: z.boolean().optional().describe('Answer in the order of arrival.'),
+  padding: z.boolean().optional().describe('Join requests of unequal lengths: shorter ones are filled with `padValue`, and outputs are cut back.'),
+  maskInput: z.string().optional().describe('The input that is 1 for real elements and 0 for padding.'),
+});
+
+const sequences = z.strictObject({
+  strategy: z.enum(['direct', 'oldest']).default('direct').describe('direct: a sequence keeps its slot of the batch. oldest: requests of different sequences are batched as they come.'),
+  idleTimeoutMs: z.number().min(1).default(1_000_000).describe('A sequence without requests for so long ends.'),
+  maxSequences: z.int().min(1).optional().describe('Sequences that may be active at once (oldest), or slots of an instance (direct).'),
+  controls: z.array(z.strictObject({
+    input: z.string().min(1),
+    kind: z.enum(['start', 'ready', 'end', 'correlation-id']),
+    datatype: datatype.optional(),
+    falseTrue: z.tuple([z.number(), z.number()]).optional(),
+  })).default([]),
+  states: z.array(z.strictObject({
+    input: z.string().min(1),
+    output: z.string().min(1),
+    datatype: datatype.optional(),
+    shape: z.array(dimension).optional().describe('Of the initial state; dimensions that vary count as 1.'),
+    initialFile: z.string().optional().describe('A file in the model folder with the raw bytes of the initial state. Else zeros.'),
+  })).default([]),
+});
+
+const ensemble = z.strictObject({
+  steps: z.array(z.strictObject({
+    model: z.string().min(1),
+    version: z.string().optional(),
+    inputs: z.record(z.string(), z.string()).describe("The step's input → the ensemble's tensor that feeds it."),
+    outputs: z.record(z.string(), z.string()).describe("The step's output → the ensemble's tensor that it becomes."),
+  })).min(1),
+});
+
+const warmup = z.strictObject({
+  name: z.string().optional(),
+  batchSize: z.int().min(0).default(1),
+  count: z.int().min(1).default(1).describe('How often it runs.'),
+  inputs: z.record(z.string(), z.strictObject({
+    datatype: datatype.optional(),
+    shape: z.array(z.int().min(0)).optional().describe('Without the batch axis.'),
+    fill: z.enum(['zeros', 'random']).optional(),
+    file: z.string().optional().describe('A file below `warmup/` of the model folder with the raw bytes.'),
+  })).default({}),
+});
+
+export const modelConfigSchema = z.strictObject({
+  name: z.string().regex(/^[^/\\\0]{1,255}$/, 'a name of at most 255 characters without slashes').optional(),
+  description: z.string().optional(),
+  format: z.string().optional().describe('Default: found from the content of the file.'),
+  file: z.string().optional().describe('The model file, where it is not the only one. Default: model.onnx.'),
+  versions: z.union([
+    z.literal('all'),
+    z.strictObject({ latest: z.int().min(1) }),
+    z.array(z.union([z.int().min(1), z.string()])).min(1),
+  ]).optional().describe('Which version folders are served: the newest n (default 1), all, or a list.'),
+  inputs: z.array(tensorSpec).optional(),
+  outputs: z.array(tensorSpec).optional(),
+  batching: z.union([z.literal(false), batching]).optional(),
+  queue: queuePolicy.extend({
+    levels: z.array(queuePolicy).optional().describe('One policy per priority level, the first is served first.'),
+    defaultLevel: z.int().min(1).optional(),
+  }).optional(),
+  instances: z.strictObject({
+    kind: z.enum(['auto', 'inline', 'thread', 'process']).optional(),
+    count: z.int().min(1).max(1024).optional(),
+    threads: z.int().min(1).max(1024).optional().describe('Threads that one run may use. Default: the cores, shared out.'),
+    resources: z.record(z.string(), z.int().min(1)).optional().describe('Named resources that a run holds (rate limiter).'),
+    priority: z.int().min(0).optional(),
+  }).optional(),
+  sequences: sequences.optional(),
+  ensemble: ensemble.optional(),
+  warmup: z.array(warmup).optional(),
+  cache: z.boolean().optional().describe('Answer equal inputs from memory. Off by default.'),
+  task: z.union([z.string(), z.looseObject({ name: z.string() })]).optional().describe('The task and its options, e.g. {name: image-classification, topK: 5}.'),
+  examples: z.array(z.unknown()).optional().describe('Inputs of the task that work as they are; the first fills the form. {"file": "sample.png"} is read from the folder.'),
+  parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+});
+
+export type ModelConfig = z.infer<typeof modelConfigSchema>;
+export type TensorSpecConfig = z.infer<typeof tensorSpec>;
+export type BatchingConfig = z.infer<typeof batching>;
+export type QueuePolicyConfig = z.infer<typeof queuePolicy>;
+export type SequencesConfig = z.infer<typeof sequences>;
+export type EnsembleConfig = z.infer<typeof ensemble>;
+export type WarmupConfig = z.infer<typeof warmup>;
+
+/** Where one value of the effective config comes from. */
+export interface Origin {
+  /** Dotted: `instances.kind`, `inputs[0].shape`. */
+  readonly path: string;
+  /** `model.yaml`, `config.pbtxt`, `model.onnx (graph)`, `measured at warm-up`, `default` … */
+  readonly source: string;
+  /** Why, where it was inferred. */
+  readonly reason?: string;
+}
+
+/** The config in force, with where each value came from and what in the file was not honoured. */
+export interface ExplainedConfig {
+  readonly config: ModelConfig;
+  readonly origins: readonly Origin[];
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+const root = import.meta.dirname;
+
+/**
+ * Tests name sources (`../src/tensor.ts`) and run what is built from them (`dist/tensor.js`), because that is what users run
+ * and what worker threads and child processes can load on every supported Node. `npm test` builds first.
+ */
+const builtSources = {
+  name: 'built-sources',
+  enforce: 'pre' as const,
+  resolveId(source: string, importer: string | undefined) {
+    if (importer === undefined || !source.startsWith('.') || !source.endsWith('.ts')) return undefined;
+    const path = resolve(dirname(importer), source);
+    if (!path.startsWith(join(root, 'src') + '/')) return undefined;
+    const built = path.replace(join(root, 'src'), join(root, 'dist')).replace(/\.ts$/, '.js');
+    if (!existsSync(built)) throw new Error(`${built} is missing: run \`npm run build\` first`);
+    return { id: built, external: true };
+  },
+};
+
+const tier = process.env['MODELPORT_TEST_TIER'] ?? 'unit';
+const tiers: Record<string, string[]> = {
+  unit: ['test/**/*.test.ts'],
+  clients: ['test/clients/**/*.test.ts'],
+  browser: ['test/browser/**/*.test.ts'],
+};
+
+export default defineConfig({
+  plugins: [builtSources],
+  test: {
+    include: tiers[tier] ?? [],
+    exclude: tier === 'unit' ? ['test/clients/**', 'test/browser/**', 'node_modules/**'] : ['node_modules/**'],
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
