@@ -85,6 +85,8 @@ export interface ServerFacts {
 export interface ProtocolContext {
   readonly repository: ModelRepository;
   readonly server: ServerFacts;
+  /** Every mounted route, for documents about them. Not to be called while routes are still being mounted. */
+  mountedRoutes(): readonly Route[];
   /** Whether the process takes requests: false while it drains. */
   live(): boolean;
 }

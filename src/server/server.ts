@@ -1,0 +1,92 @@
+/** All listeners of one process over one set of protocols: start, drain, close. */
+import type { GrpcMethod, Protocol, ProtocolContext, Route, ServerFacts } from '../protocol.ts';
+import type { ModelRepository } from '../repository.ts';
+import { createGuard, type GuardOptions } from './guard.ts';
+import type { GrpcListener } from './grpc-listener.ts';
+import { listenHttp, type HttpListener, type RequestEvent } from './http-listener.ts';
+import { createRouter } from './router.ts';
+
+/** A port number, 0 for a free one, or undefined for no such listener. */
+export type Port = number | undefined;
+
+export interface ServerOptions {
+  readonly guard: GuardOptions;
+  readonly httpPort: Port;
+  readonly grpcPort: Port;
+  readonly metricsPort: Port;
+  readonly facts: ServerFacts;
+  readonly protocols: readonly Protocol[];
+  /** What the metrics port answers; all of it is also on HTTP when it is among `protocols`. */
+  readonly metricsProtocol: Protocol;
+  readonly repository: ModelRepository;
+  readonly onRequest?: (event: RequestEvent) => void;
+  readonly observeAllRequests?: boolean;
+}
+
+export interface RunningServer {
+  readonly http: HttpListener | undefined;
+  readonly grpc: GrpcListener | undefined;
+  readonly metrics: HttpListener | undefined;
+  /** Not live, not ready, no new connections; resolves true when every accepted request was answered within `timeoutMs`. */
+  drain(timeoutMs: number): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Throws `INVALID_USAGE` where a port can't be had; nothing keeps listening then. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const guard = createGuard(options.guard);
+  let draining = false;
+  let mounted: readonly Route[] = [];
+  const context: ProtocolContext = {
+    repository: options.repository,
+    server: options.facts,
+    mountedRoutes: () => mounted,
+    live: () => !draining,
+  };
+  const router = createRouter(options.protocols, context);
+  mounted = router.routes.map(({ route }) => route);
+
+  const observed = {
+    ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
+    ...(options.observeAllRequests === undefined ? {} : { observeAll: options.observeAllRequests }),
+  };
+  const { host } = options.guard;
+  const opened: { drain(timeoutMs: number): Promise<boolean>; close(): Promise<void> }[] = [];
+  const open = async <L extends (typeof opened)[number]>(listener: Promise<L>): Promise<L> => {
+    const value = await listener;
+    opened.push(value);
+    return value;
+  };
+  try {
+    const { httpPort, grpcPort, metricsPort } = options;
+    const http = httpPort === undefined ? undefined : await open(listenHttp({ host, port: httpPort, maxBodyBytes: options.facts.maxBodyBytes, router, guard, ...observed }));
+    const grpc = grpcPort === undefined ? undefined : await open(startGrpc(options, context, host, grpcPort, guard));
+    const metrics =
+      metricsPort === undefined
+        ? undefined
+        : await open(listenHttp({ host, port: metricsPort, maxBodyBytes: 1024, router: createRouter([options.metricsProtocol], context), guard }));
+    return {
+      http,
+      grpc,
+      metrics,
+      async drain(timeoutMs) {
+        draining = true;
+        // The metrics port stays until the end: it tells how the drain goes.
+        const [first, second] = await Promise.all([http?.drain(timeoutMs), grpc?.drain(timeoutMs)]);
+        return first !== false && second !== false;
+      },
+      async close() {
+        await Promise.all(opened.map((listener) => listener.close()));
+      },
+    };
+  } catch (error) {
+    await Promise.all(opened.map((listener) => listener.close()));
+    throw error;
+  }
+}
+
+async function startGrpc(options: ServerOptions, context: ProtocolContext, host: string, port: number, guard: ReturnType<typeof createGuard>): Promise<GrpcListener> {
+  const methods: GrpcMethod[] = options.protocols.flatMap((protocol) => protocol.grpcMethods?.(context) ?? []);
+  const { listenGrpc } = await import('./grpc-listener.ts');
+  return listenGrpc({ host, port, methods, guard, maxMessageBytes: options.facts.maxBodyBytes });
+}
