@@ -1,0 +1,86 @@
+/** Several answers to one request: every model as a stream, and streams that stop when nobody listens any more. */
+import type { Call } from '../call.ts';
+import { ModelportError } from '../errors.ts';
+import type { InferRequest, InferResponse, Model } from '../model.ts';
+
+/**
+ * The answers of `model` to one request: those of its `stream`, or the one of its `infer`. Cancelling the call ends the
+ * stream with `CANCELLED` and returns the model's own iterator, and so does a consumer that stops early. Throws
+ * `UNSUPPORTED` where the model has neither verb.
+ */
+export function streamOf(model: Model, request: InferRequest, call: Call): AsyncIterable<InferResponse> {
+  if (model.stream !== undefined) return cancellable(model.stream(request, call), call);
+  if (model.infer === undefined) throw new ModelportError('UNSUPPORTED', 'the model answers neither infer nor stream requests');
+  return onlyAnswer(model.infer(request, call));
+}
+
+async function* onlyAnswer(answer: Promise<InferResponse>): AsyncIterable<InferResponse> {
+  yield await answer;
+}
+
+/**
+ * `source` until it ends or `call` is cancelled, whichever is first. On cancellation a `next()` that waits rejects with
+ * `CANCELLED` at once, even where the source would never wake up, and the source's iterator is returned. A consumer that
+ * leaves early cancels the call, so that what the source waits for is cancelled too.
+ */
+export function cancellable<T>(source: AsyncIterable<T>, call: Call): AsyncIterable<T> {
+  return { [Symbol.asyncIterator]: () => new CancellableIterator(source[Symbol.asyncIterator](), call) };
+}
+
+class CancellableIterator<T> implements AsyncIterator<T> {
+  readonly #source: AsyncIterator<T>;
+  readonly #call: Call;
+  readonly #takeBack: () => void;
+  #ended = false;
+  #rejectWaiting: ((error: unknown) => void) | undefined;
+
+  constructor(source: AsyncIterator<T>, call: Call) {
+    this.#source = source;
+    this.#call = call;
+    this.#takeBack = call.onCancel(() => this.#cancel());
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    if (this.#ended) return this.#call.cancelled ? Promise.reject(cancelled()) : Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve, reject) => {
+      this.#rejectWaiting = reject;
+      this.#source.next().then(
+        (result) => {
+          if (result.done === true) this.#finish();
+          resolve(result);
+        },
+        (error: unknown) => {
+          this.#finish();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async return(): Promise<IteratorResult<T>> {
+    if (!this.#ended) {
+      this.#finish();
+      this.#call.cancel();
+      await this.#source.return?.();
+    }
+    return { done: true, value: undefined };
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#rejectWaiting = undefined;
+    this.#takeBack();
+  }
+
+  #cancel(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#rejectWaiting?.(cancelled());
+    // A generator that is suspended in an await returns only when that await ends: nobody waits for it here.
+    this.#source.return?.().catch(() => {});
+  }
+}
+
+function cancelled(): ModelportError {
+  return new ModelportError('CANCELLED', 'the request was cancelled');
+}
