@@ -1,0 +1,5 @@
+/** The registry of commands, in the order of the help. Each file defines one; what it needs it imports when it runs. */
+import type { Command } from 'commander';
+import { serveCommand } from './serve.ts';
+
+export const commands: readonly (() => Command)[] = [serveCommand];
