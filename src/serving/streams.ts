@@ -11,11 +11,12 @@ import type { InferRequest, InferResponse, Model } from '../model.ts';
 export function streamOf(model: Model, request: InferRequest, call: Call): AsyncIterable<InferResponse> {
   if (model.stream !== undefined) return cancellable(model.stream(request, call), call);
   if (model.infer === undefined) throw new ModelportError('UNSUPPORTED', 'the model answers neither infer nor stream requests');
-  return onlyAnswer(model.infer(request, call));
+  return onlyAnswer(model as Required<Pick<Model, 'infer'>>, request, call);
 }
 
-async function* onlyAnswer(answer: Promise<InferResponse>): AsyncIterable<InferResponse> {
-  yield await answer;
+/** Asked on the first `next()`: an answer that nobody waits for could only reject unheard. */
+async function* onlyAnswer(model: Required<Pick<Model, 'infer'>>, request: InferRequest, call: Call): AsyncIterable<InferResponse> {
+  yield await model.infer(request, call);
 }
 
 /**
@@ -32,7 +33,9 @@ class CancellableIterator<T> implements AsyncIterator<T> {
   readonly #call: Call;
   readonly #takeBack: () => void;
   #ended = false;
+  // At most one of the two: the `next()` that waits, or that the next one is to hear of the cancellation.
   #rejectWaiting: ((error: unknown) => void) | undefined;
+  #unheard = false;
 
   constructor(source: AsyncIterator<T>, call: Call) {
     this.#source = source;
@@ -41,11 +44,16 @@ class CancellableIterator<T> implements AsyncIterator<T> {
   }
 
   next(): Promise<IteratorResult<T>> {
-    if (this.#ended) return this.#call.cancelled ? Promise.reject(cancelled()) : Promise.resolve({ done: true, value: undefined });
+    if (this.#unheard) {
+      this.#unheard = false;
+      return Promise.reject(cancelled());
+    }
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => {
       this.#rejectWaiting = reject;
       this.#source.next().then(
         (result) => {
+          this.#rejectWaiting = undefined;
           if (result.done === true) this.#finish();
           resolve(result);
         },
@@ -75,7 +83,8 @@ class CancellableIterator<T> implements AsyncIterator<T> {
   #cancel(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#rejectWaiting?.(cancelled());
+    if (this.#rejectWaiting === undefined) this.#unheard = true;
+    else this.#rejectWaiting(cancelled());
     // A generator that is suspended in an await returns only when that await ends: nobody waits for it here.
     this.#source.return?.().catch(() => {});
   }
