@@ -1,0 +1,111 @@
+/** The page's calls to its server. The only place that fetches. */
+import type { ErrorBody, PageDocument } from './api-types.ts';
+import { parseJson, type JsonValue } from './json.ts';
+
+/** The folder the page was loaded from: the server's root, whatever the prefix. */
+export const root = new URL('.', document.baseURI);
+
+const keyName = 'modelport-api-key';
+
+export function rememberKey(key: string): void {
+  sessionStorage.setItem(keyName, key);
+}
+
+export function hasKey(): boolean {
+  return sessionStorage.getItem(keyName) !== null;
+}
+
+/** `unreachable`: no answer at all. */
+export type Failure = 'unreachable' | 'unauthorized' | 'refused';
+
+export class ServerError extends Error {
+  readonly failure: Failure;
+  readonly status: number;
+  readonly code: string | undefined;
+  readonly at: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(failure: Failure, status: number, body: ErrorBody, retryAfterSeconds?: number) {
+    super(body.error);
+    this.failure = failure;
+    this.status = status;
+    this.code = body.code;
+    this.at = body.at;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** Milliseconds; undefined where the server did not say. */
+export interface Timing {
+  readonly queue?: number;
+  readonly run?: number;
+  readonly total?: number;
+  readonly batchSize?: number;
+  /** Measured here: with the network. */
+  readonly roundTrip: number;
+}
+
+export interface Answer {
+  readonly text: string;
+  readonly value: JsonValue;
+  readonly timing: Timing;
+}
+
+export async function fetchDocument(signal: AbortSignal): Promise<PageDocument> {
+  const response = await send('ui/models', { signal });
+  return (await response.json()) as PageDocument;
+}
+
+export async function fetchMetrics(signal: AbortSignal): Promise<string> {
+  return (await send('metrics', { signal })).text();
+}
+
+export async function postJson(path: string, body: string, signal: AbortSignal): Promise<Answer> {
+  const started = performance.now();
+  const response = await send(path, { method: 'POST', body, headers: { 'content-type': 'application/json' }, signal });
+  const text = await response.text();
+  const roundTrip = performance.now() - started;
+  return { text, value: parseJson(text), timing: { ...readTiming(response.headers), roundTrip } };
+}
+
+async function send(path: string, options: RequestInit & { signal: AbortSignal }): Promise<Response> {
+  const key = sessionStorage.getItem(keyName);
+  const headers = { ...(options.headers as Record<string, string> | undefined), ...(key === null ? {} : { authorization: `Bearer ${key}` }) };
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, root), { ...options, headers, cache: 'no-store' });
+  } catch (error) {
+    if (options.signal.aborted) throw error;
+    throw new ServerError('unreachable', 0, { error: 'The server does not answer.' });
+  }
+  if (response.ok) return response;
+  // What stands in front of a stopped server answers for it.
+  const failure = response.status === 401 ? 'unauthorized' : response.status === 502 || response.status === 504 ? 'unreachable' : 'refused';
+  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
+  throw new ServerError(failure, response.status, await readError(response), Number.isFinite(retryAfter) ? retryAfter : undefined);
+}
+
+async function readError(response: Response): Promise<ErrorBody> {
+  const text = await response.text().catch(() => '');
+  try {
+    const body = JSON.parse(text) as Partial<ErrorBody> & { detail?: unknown };
+    if (typeof body.error === 'string') return body as ErrorBody;
+    if (typeof body.detail === 'string') return { error: body.detail };
+    const first = (Array.isArray(body.detail) ? body.detail[0] : undefined) as { msg?: string; loc?: unknown[] } | undefined;
+    if (first?.msg !== undefined) return { error: first.msg, at: (first.loc ?? []).join('.') };
+  } catch {
+    // Not JSON: a proxy's page.
+  }
+  return { error: `The server answered ${response.status} ${response.statusText}`.trimEnd() + '.' };
+}
+
+function readTiming(headers: Headers): Omit<Timing, 'roundTrip'> {
+  const timing: { queue?: number; run?: number; total?: number; batchSize?: number } = {};
+  for (const part of (headers.get('server-timing') ?? '').split(',')) {
+    const match = /^\s*(queue|run|total)\b.*?;\s*dur=([\d.]+)/.exec(part);
+    if (match !== null) timing[match[1] as 'queue' | 'run' | 'total'] = Number(match[2]);
+  }
+  const batchSize = Number(headers.get('modelport-batch-size') ?? Number.NaN);
+  if (batchSize > 0) timing.batchSize = batchSize;
+  return timing;
+}
