@@ -22,6 +22,8 @@ export interface TraceContext {
 
 export interface CallOptions {
   readonly id?: string;
+  /** What the call is for where it is a part of another one: the model of an ensemble's step. */
+  readonly name?: string;
   /** The moment, on `performance.now()`'s clock, after which the answer is worth nothing. */
   readonly deadlineMs?: number;
   /** 1 is served first; 0 means the model's default level. */
@@ -48,6 +50,7 @@ export interface CallTiming {
 
 export class Call {
   readonly id: string | undefined;
+  readonly name: string | undefined;
   readonly receivedAtMs: number;
   readonly deadlineMs: number | undefined;
   readonly priority: number;
@@ -59,9 +62,11 @@ export class Call {
   #controller: AbortController | undefined;
   #listeners: Set<() => void> | undefined;
   #cancelled = false;
+  #children: Call[] | undefined;
 
   constructor(options: CallOptions = {}) {
     this.id = options.id;
+    this.name = options.name;
     this.receivedAtMs = performance.now();
     this.deadlineMs = options.deadlineMs;
     this.priority = options.priority ?? 0;
@@ -102,19 +107,25 @@ export class Call {
     return () => this.#listeners?.delete(listener);
   }
 
+  /** The parts of the work that were done under calls of their own, in the order in which they began. */
+  get children(): readonly Call[] {
+    return this.#children ?? [];
+  }
+
   throwIfCancelled(): void {
     if (this.#cancelled) throw new ModelportError('CANCELLED', 'the request was cancelled');
   }
 
   /** A call with the same client, deadline and trace for a part of the work (a step of an ensemble, a model that a service calls). */
-  child(options: { readonly sequence?: SequencePosition } = {}): Call {
+  child(options: Pick<CallOptions, 'name' | 'sequence'> = {}): Call {
     const child = new Call({
+      ...options,
       ...(this.id === undefined ? {} : { id: this.id }),
       ...(this.deadlineMs === undefined ? {} : { deadlineMs: this.deadlineMs }),
       priority: this.priority,
       ...(this.trace === undefined ? {} : { trace: this.trace }),
-      ...(options.sequence === undefined ? {} : { sequence: options.sequence }),
     });
+    (this.#children ??= []).push(child);
     this.onCancel(() => child.cancel());
     return child;
   }

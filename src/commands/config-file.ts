@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command, Option } from 'commander';
 import { parse } from 'yaml';
 import { ModelportError } from '../errors.ts';
-import { suggestName } from '../lib/nearest-name.ts';
+import { suggestName } from '../lib/suggest-name.ts';
 
 /** Throws `INVALID_CONFIG` naming the key and the nearest one that exists. A file that is not there sets nothing. */
 export async function applyConfigFile(command: Command, file: string): Promise<void> {
