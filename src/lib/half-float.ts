@@ -1,10 +1,10 @@
-/** 16-bit floats as their bits: `binary16` (IEEE 754, five bits of exponent) and `bfloat16` (the upper half of a binary32). */
+/** IEEE 754 half precision and bfloat16, whose elements are kept as their 16 bits: Node 20 has no array of them. */
 
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
 /** The binary16 nearest to `value`, ties to even; beyond ±65504 (by half a step or more) ±Infinity. */
-export function toFloat16Bits(value: number): number {
+export function toHalf(value: number): number {
   // Adding and taking away a power of two makes the hardware round at the wanted bit, straight from the double:
   // going through a float32 first would round twice.
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
@@ -20,7 +20,7 @@ export function toFloat16Bits(value: number): number {
   return sign | (((exponent + 15) << 10) + (steps - 1024));
 }
 
-export function fromFloat16Bits(half: number): number {
+export function fromHalf(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >>> 10) & 0x1f;
   const mantissa = half & 0x3ff;
@@ -30,7 +30,7 @@ export function fromFloat16Bits(half: number): number {
 }
 
 /** The bfloat16 nearest to `value`, ties to even; too large magnitudes become ±Infinity. */
-export function toBfloat16Bits(value: number): number {
+export function toBfloat16(value: number): number {
   if (value !== value) return 0x7fc0;
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const magnitude = Math.abs(value);
@@ -43,7 +43,7 @@ export function toBfloat16Bits(value: number): number {
   return sign | rounded;
 }
 
-export function fromBfloat16Bits(half: number): number {
+export function fromBfloat16(half: number): number {
   bits[0] = half << 16;
   return float[0]!;
 }
