@@ -56,7 +56,7 @@ export class Call {
   readonly priority: number;
   readonly sequence: SequencePosition | undefined;
   readonly trace: TraceContext | undefined;
-  readonly timing: CallTiming = { queuedAtMs: 0, dequeuedAtMs: 0, runStartedAtMs: 0, runEndedAtMs: 0, batchSize: 0, cacheHit: false };
+  readonly timing: CallTiming;
 
   // An AbortController costs microseconds, and most calls are never asked for a signal: it is made on first use.
   #controller: AbortController | undefined;
@@ -114,6 +114,28 @@ export class Call {
 
   throwIfCancelled(): void {
     if (this.#cancelled) throw new ModelportError('CANCELLED', 'the request was cancelled');
+  }
+
+  /**
+   * The same request with what only its body says (id, priority, sequence, a deadline: the earlier one counts). It is
+   * cancelled with this call and writes to the same timing, so whoever made this call still sees where the time went.
+   */
+  refine(options: CallOptions): Call {
+    const id = options.id ?? this.id;
+    const sequence = options.sequence ?? this.sequence;
+    const deadlineMs = Math.min(this.deadlineMs ?? Infinity, options.deadlineMs ?? Infinity);
+    const refined = new Call(
+      {
+        ...(id === undefined ? {} : { id }),
+        ...(deadlineMs === Infinity ? {} : { deadlineMs }),
+        priority: options.priority ?? this.priority,
+        ...(sequence === undefined ? {} : { sequence }),
+        ...(this.trace === undefined ? {} : { trace: this.trace }),
+      },
+      this,
+    );
+    this.onCancel(() => refined.cancel());
+    return refined;
   }
 
   /** A call with the same client, deadline and trace for a part of the work (a step of an ensemble, a model that a service calls). */
