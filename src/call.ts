@@ -63,11 +63,15 @@ export class Call {
   #listeners: Set<() => void> | undefined;
   #cancelled = false;
   #children: Call[] | undefined;
+  readonly #whole: Call;
 
-  constructor(options: CallOptions = {}) {
+  /** `whole`: the call that this one refines (see {@link refine}). */
+  constructor(options: CallOptions = {}, whole?: Call) {
+    this.#whole = whole === undefined ? this : whole.#whole;
     this.id = options.id;
     this.name = options.name;
-    this.receivedAtMs = performance.now();
+    this.receivedAtMs = whole === undefined ? performance.now() : whole.receivedAtMs;
+    this.timing = whole === undefined ? { queuedAtMs: 0, dequeuedAtMs: 0, runStartedAtMs: 0, runEndedAtMs: 0, batchSize: 0, cacheHit: false } : whole.timing;
     this.deadlineMs = options.deadlineMs;
     this.priority = options.priority ?? 0;
     this.sequence = options.sequence;
@@ -109,7 +113,7 @@ export class Call {
 
   /** The parts of the work that were done under calls of their own, in the order in which they began. */
   get children(): readonly Call[] {
-    return this.#children ?? [];
+    return this.#whole.#children ?? [];
   }
 
   throwIfCancelled(): void {
@@ -118,7 +122,7 @@ export class Call {
 
   /**
    * The same request with what only its body says (id, priority, sequence, a deadline: the earlier one counts). It is
-   * cancelled with this call and writes to the same timing, so whoever made this call still sees where the time went.
+   * cancelled with this call and shares its timing and children, so whoever made this call still sees where the time went.
    */
   refine(options: CallOptions): Call {
     const id = options.id ?? this.id;
@@ -147,7 +151,7 @@ export class Call {
       priority: this.priority,
       ...(this.trace === undefined ? {} : { trace: this.trace }),
     });
-    (this.#children ??= []).push(child);
+    (this.#whole.#children ??= []).push(child);
     this.onCancel(() => child.cancel());
     return child;
   }
