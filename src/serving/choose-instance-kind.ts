@@ -1,0 +1,74 @@
+/** `auto`: where a model runs is measured, not guessed. */
+import type { InstanceKind } from '../runtime.ts';
+import { ModelportError } from '../errors.ts';
+import type { InferRequest, Signature } from '../model.ts';
+import type { Instance, InstanceStart } from './instance.ts';
+import { sampleRequest } from './measure-run.ts';
+
+/** What a request to a thread and back costs altogether: two wake-ups, two copies, and the turns of two event loops. */
+export const threadHopMs = 0.15;
+/** A run is well under a hop, and may block the event loop, up to this. */
+export const inlineRunMs = threadHopMs / 2;
+/** The rows that requests of one event-loop turn join to on a busy server. */
+const busyRows = 32;
+/** Loading a larger file blocks the event loop for longer than starting a thread takes. */
+const smallFileBytes = 1 << 20;
+
+export interface KindChoice {
+  readonly kind: InstanceKind;
+  /** One sentence for `inspect`. */
+  readonly reason: string;
+}
+
+/** `inline` where the longest of the measured runs is well under a hop, else `thread`. */
+export function chooseInstanceKind(runsMs: readonly number[]): KindChoice {
+  if (runsMs.length === 0) return { kind: 'thread', reason: 'a run could not be measured: the sizes of its inputs vary' };
+  const longestMs = Math.max(...runsMs);
+  const measured = `its run takes ${runsMs.map((durationMs) => durationMs.toFixed(3)).join(' to ')} ms`;
+  return longestMs <= inlineRunMs
+    ? { kind: 'inline', reason: `${measured}, well under the ${threadHopMs} ms that a hop to a thread costs` }
+    : { kind: 'thread', reason: `${measured}, which would hold up the event loop` };
+}
+
+export interface MeasureOptions {
+  readonly samples?: readonly InferRequest[];
+  readonly maxBatchSize?: number;
+}
+
+/**
+ * Starts an instance, measures it and chooses. A small file is loaded inline first, because most small models stay there;
+ * a large one in a thread, so that neither loading nor a long run holds up the event loop.
+ */
+export async function startMeasured(
+  start: InstanceStart,
+  startInstance: Readonly<Record<InstanceKind, (start: InstanceStart) => Promise<Instance>>>,
+  options: MeasureOptions,
+): Promise<KindChoice & { readonly instance: Instance }> {
+  const { instanceKinds, name } = start.runtime;
+  const only = instanceKinds.includes('inline') && instanceKinds.includes('thread') ? undefined : instanceKinds.includes('inline') ? 'inline' : instanceKinds.includes('thread') ? 'thread' : instanceKinds[0];
+  if (only !== undefined) return { kind: only, reason: `of 'inline' and 'thread', runtime '${name}' has only this`, instance: await startInstance[only](start) };
+  const sizeBytes = start.artifact.files.reduce((total, file) => total + file.sizeBytes, 0);
+  const first: InstanceKind = sizeBytes < smallFileBytes ? 'inline' : 'thread';
+  const instance = await startInstance[first](start);
+  const choice = await measureAndChoose(instance, options);
+  if (choice.kind === first) return { ...choice, instance };
+  const [other] = await Promise.all([startInstance[choice.kind](start), instance[Symbol.asyncDispose]()]);
+  return { ...choice, instance: other };
+}
+
+async function measureAndChoose(instance: Instance, options: MeasureOptions): Promise<KindChoice> {
+  if (instance.infer === undefined) return { kind: 'thread', reason: 'it answers with streams or values, which take their time' };
+  const samples = options.samples ?? samplesOf(instance.signature, options.maxBatchSize);
+  try {
+    return chooseInstanceKind(await instance.measure(samples));
+  } catch (error) {
+    return { kind: 'thread', reason: `a run could not be measured: ${(error as ModelportError).message}` };
+  }
+}
+
+/** One row, and the rows of a busy server, as far as the model takes them. */
+function samplesOf(signature: Signature, maxBatchSize: number | undefined): InferRequest[] {
+  const most = Math.min(maxBatchSize ?? signature.batch.maxSize, busyRows);
+  const rows = most > 1 ? [1, most] : [1];
+  return rows.map((count) => sampleRequest(signature, count)).filter((sample) => sample !== undefined);
+}
