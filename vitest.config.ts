@@ -22,6 +22,8 @@ const builtSources = {
 };
 
 const tier = process.env['MODELPORT_TEST_TIER'] ?? 'unit';
+// Where a run that counts over several tiers wants a report of each.
+const results = process.env['MODELPORT_TEST_RESULTS'];
 const tiers: Record<string, string[]> = {
   unit: ['test/**/*.test.ts'],
   clients: ['test/clients/**/*.test.ts'],
@@ -35,6 +37,7 @@ export default defineConfig({
     exclude: tier === 'unit' ? ['test/clients/**', 'test/browser/**', 'node_modules/**'] : ['node_modules/**'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
+    ...(results === undefined ? {} : { reporters: ['default', 'json'], outputFile: { json: join(results, `${process.env['MODELPORT_TEST_TIER_NAME'] ?? tier}.json`) } }),
     pool: 'forks',
     maxWorkers: 2,
   },
