@@ -106,7 +106,7 @@ export function planSequences(
     states,
     maxRows,
     stateBytes: states.reduce((sum, state) => sum + byteLength(state.initial), 0),
-    fillsRows: maxRows > 1 && controls.some((control) => control.kind === 'ready'),
+    fillsRows: config.strategy === 'direct' && maxRows > 1 && controls.some((control) => control.kind === 'ready'),
   };
 }
 
