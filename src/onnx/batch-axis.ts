@@ -53,7 +53,7 @@ export function inferBatchAxes(inputs: readonly Shaped[], outputs: readonly Shap
   }
   const outputAxes = new Map<string, number>();
   for (const output of plainOutputs) {
-    const axis = output.shape === undefined ? 0 : row.axisOf(output);
+    const axis = row.axisOf(output);
     if (axis === undefined) return cannot(`${whyNoRows(output)}, so its rows cannot be told apart`);
     outputAxes.set(output.name, axis);
   }
