@@ -1,0 +1,22 @@
+/** What outlives requests in this protocol: settings and shared memory regions. One for REST and gRPC of a server. */
+import type { ProtocolContext } from '../../protocol.ts';
+import { LogSettingsStore, TraceSettingsStore } from './settings.ts';
+import { SharedMemoryRegions } from './shared-memory.ts';
+
+export interface OpenInferenceState {
+  readonly trace: TraceSettingsStore;
+  readonly log: LogSettingsStore;
+  readonly regions: SharedMemoryRegions;
+}
+
+const states = new WeakMap<ProtocolContext, OpenInferenceState>();
+
+/** The same for every call with the same context. */
+export function stateOf(context: ProtocolContext): OpenInferenceState {
+  let state = states.get(context);
+  if (state === undefined) {
+    state = { trace: new TraceSettingsStore(), log: new LogSettingsStore(), regions: new SharedMemoryRegions(context.server.allowSharedMemory) };
+    states.set(context, state);
+  }
+  return state;
+}
