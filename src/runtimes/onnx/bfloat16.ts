@@ -7,7 +7,7 @@ export function floatFromBfloat16(data: Uint16Array): Float32Array {
 }
 
 /** Rounds to nearest, ties to even; what the model computed in bfloat16 is exact. */
-export function bfloat16FromFloat(data: Float32Array): Uint16Array {
+export function bfloat16FromFloat(data: Float32Array): Uint16Array<ArrayBuffer> {
   const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
   const result = new Uint16Array(data.length);
   for (let index = 0; index < data.length; index++) {
