@@ -1,0 +1,52 @@
+import { useEffect, useRef } from 'react';
+
+export interface CameraProps {
+  /** A JPEG as a data URL. */
+  readonly onTake: (image: string) => void;
+  readonly onFail: (reason: string) => void;
+}
+
+/** What the camera sees until a picture is taken; it is switched off when this leaves the page. */
+export function Camera({ onTake, onFail }: CameraProps) {
+  const video = useRef<HTMLVideoElement>(null);
+  const fail = useRef(onFail);
+  fail.current = onFail;
+
+  useEffect(() => {
+    let stream: MediaStream | undefined;
+    let left = false;
+    navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } }).then(
+      (opened) => {
+        stream = opened;
+        if (left) stopStream(opened);
+        else if (video.current !== null) video.current.srcObject = opened;
+      },
+      () => fail.current('The camera could not be opened. Allow it for this page, or choose a file.'),
+    );
+    return () => {
+      left = true;
+      if (stream !== undefined) stopStream(stream);
+    };
+  }, []);
+
+  const take = (): void => {
+    const source = video.current;
+    if (source === null || source.videoWidth === 0) return;
+    const canvas = document.createElement('canvas');
+    canvas.width = source.videoWidth;
+    canvas.height = source.videoHeight;
+    canvas.getContext('2d')?.drawImage(source, 0, 0);
+    onTake(canvas.toDataURL('image/jpeg', 0.92));
+  };
+
+  return (
+    <>
+      <video ref={video} autoPlay muted playsInline aria-label="Camera" />
+      <button type="button" className="button shutter" onClick={take}>Take the picture</button>
+    </>
+  );
+}
+
+function stopStream(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
+}

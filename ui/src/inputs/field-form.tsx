@@ -1,0 +1,104 @@
+/** A form from fields. A kind of field is one component and one line in `controls`. */
+import { useId, useMemo, type ClipboardEvent, type ComponentType } from 'react';
+import type { FormProps } from '../endpoints/endpoint.ts';
+import { Icon } from '../icons.tsx';
+import { getAt, setAt, type Field, type FieldKind, type FieldOf } from '../schema.ts';
+import { ImageControl } from './image-control.tsx';
+import { NumberControl } from './number-control.tsx';
+import { parsePastedRow } from './pasted-row.ts';
+import { FieldProblemText } from './problem-text.tsx';
+import { JsonControl, LinesControl, SelectControl, SwitchControl, TextControl } from './text-controls.tsx';
+
+export interface ControlProps<K extends FieldKind> {
+  readonly field: FieldOf<K>;
+  readonly id: string;
+  readonly value: unknown;
+  readonly invalid: boolean;
+  /** Ids of the description and the problem. */
+  readonly describedBy: string;
+  readonly onChange: (value: unknown) => void;
+}
+
+const controls: { readonly [K in FieldKind]: ComponentType<ControlProps<K>> } = {
+  number: NumberControl,
+  text: TextControl,
+  lines: LinesControl,
+  select: SelectControl,
+  switch: SwitchControl,
+  image: ImageControl,
+  json: JsonControl,
+};
+
+export function FieldForm({ fields, value, problems, onChange }: FormProps & { readonly fields: readonly Field[] }) {
+  const basic = useMemo(() => fields.filter((field) => !field.advanced), [fields]);
+  const advanced = useMemo(() => fields.filter((field) => field.advanced), [fields]);
+
+  // A row copied from a spreadsheet fills the fields from the one it is pasted into.
+  const pasteRow = (event: ClipboardEvent, from: number): void => {
+    const cells = parsePastedRow(event.clipboardData.getData('text/plain'), fields.map((field) => field.name));
+    if (cells === undefined) return;
+    const targets = cells.names ?? fields.slice(from).filter((field) => field.kind !== 'image' && field.kind !== 'json').map((field) => field.name);
+    let next = value;
+    cells.values.forEach((cell, index) => {
+      const field = fields.find((candidate) => candidate.name === targets[index]);
+      if (field !== undefined) next = setAt(next, field.path, field.kind === 'number' ? Number(cell.replace(',', '.')) : cell);
+    });
+    event.preventDefault();
+    onChange(next);
+  };
+
+  const row = (field: Field) => {
+    const path = field.path.join('.');
+    return (
+      <FieldRow
+        key={path}
+        field={field}
+        value={getAt(value, field.path)}
+        problem={problems.find((problem) => problem.field === path)?.message}
+        onChange={(item) => onChange(setAt(value, field.path, item))}
+        onPaste={(event) => pasteRow(event, fields.indexOf(field))}
+      />
+    );
+  };
+
+  return (
+    <div className="form">
+      {basic.map(row)}
+      {advanced.length > 0 && (
+        <details className="more" open={advanced.some((field) => problems.some((problem) => problem.field === field.path.join('.'))) || undefined}>
+          <summary><Icon name="chevron" size={12} /> More options</summary>
+          <div className="form">{advanced.map(row)}</div>
+        </details>
+      )}
+    </div>
+  );
+}
+
+interface RowProps {
+  readonly field: Field;
+  readonly value: unknown;
+  readonly problem: string | undefined;
+  readonly onChange: (value: unknown) => void;
+  readonly onPaste: (event: ClipboardEvent) => void;
+}
+
+function FieldRow({ field, value, problem, onChange, onPaste }: RowProps) {
+  const id = useId();
+  const Control = controls[field.kind] as ComponentType<ControlProps<FieldKind>>;
+  return (
+    <div className="field" data-field={field.path.join('.')} onPaste={onPaste}>
+      <div className="field-head">
+        {field.kind === 'image' ? <span className="label" id={`${id}-label`}>{field.title}</span> : <label htmlFor={id} id={`${id}-label`}>{field.title}</label>}
+        <span className="caption">{captionOf(field)}</span>
+      </div>
+      {field.description !== undefined && <p className="field-about" id={`${id}-about`}>{field.description}</p>}
+      <Control field={field as never} id={id} value={value} invalid={problem !== undefined} describedBy={`${field.description === undefined ? '' : `${id}-about `}${problem === undefined ? '' : `${id}-problem`}`.trim()} onChange={onChange} />
+      <FieldProblemText id={`${id}-problem`} problem={problem} />
+    </div>
+  );
+}
+
+function captionOf(field: Field): string {
+  if (field.kind === 'number' && field.low !== undefined && field.high !== undefined) return `${field.low} – ${field.high}`;
+  return field.required ? '' : 'optional';
+}

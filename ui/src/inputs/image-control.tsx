@@ -1,0 +1,106 @@
+/** An image: drawn, dropped, pasted, chosen or taken. The value is a data URL. */
+import { useEffect, useRef, useState } from 'react';
+import { Icon } from '../icons.tsx';
+import { Camera } from './camera.tsx';
+import { DrawingPaper, type DrawingPaperHandle } from './drawing-paper.tsx';
+import type { ControlProps } from './field-form.tsx';
+
+export function ImageControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'image'>) {
+  const chooser = useRef<HTMLInputElement>(null);
+  const paper = useRef<DrawingPaperHandle>(null);
+  const [over, setOver] = useState(false);
+  const [camera, setCamera] = useState(false);
+  const [brush, setBrush] = useState(9);
+  const [refused, setRefused] = useState<string>();
+  const image = typeof value === 'string' && value !== '' ? value : undefined;
+
+  const take = async (file: File | null | undefined): Promise<void> => {
+    if (file === null || file === undefined) return;
+    if (!file.type.startsWith('image/')) {
+      setRefused(`${file.name} is not an image.`);
+      return;
+    }
+    setRefused(undefined);
+    setCamera(false);
+    onChange(await readAsDataUrl(file));
+  };
+  const latest = useRef(take);
+  latest.current = take;
+
+  // An image pasted anywhere on the page belongs here.
+  useEffect(() => {
+    const paste = (event: globalThis.ClipboardEvent): void => {
+      const file = [...(event.clipboardData?.files ?? [])].find((candidate) => candidate.type.startsWith('image/'));
+      if (file === undefined) return;
+      event.preventDefault();
+      void latest.current(file);
+    };
+    document.addEventListener('paste', paste);
+    return () => document.removeEventListener('paste', paste);
+  }, []);
+
+  const clear = (): void => {
+    setRefused(undefined);
+    setCamera(false);
+    paper.current?.clear();
+    onChange(undefined);
+  };
+
+  return (
+    <div className={field.draw ? 'image-field' : 'image-field wide'} role="group" aria-labelledby={`${id}-label`} aria-describedby={describedBy || undefined}>
+      <div
+        className={`paper${field.draw ? '' : ' drop'}${field.ink === 'white-on-black' ? ' dark-paper' : ''}`}
+        data-over={over}
+        data-invalid={invalid}
+        onDragOver={(event) => {
+          event.preventDefault();
+          setOver(true);
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={(event) => {
+          event.preventDefault();
+          setOver(false);
+          void take(event.dataTransfer.files[0]);
+        }}
+      >
+        {camera
+          ? <Camera onTake={(taken) => { setCamera(false); onChange(taken); }} onFail={(reason) => { setCamera(false); setRefused(reason); }} />
+          : field.draw
+            ? <DrawingPaper ref={paper} id={id} image={image} ink={field.ink} brush={brush} label={`${field.title}: drawing area. With the keyboard: arrow keys move, space puts the pen down and lifts it.`} onChange={onChange} />
+            : image !== undefined && <img src={image} alt="The chosen input" />}
+        {image === undefined && !camera && (
+          <div className="paper-hint" aria-hidden="true">
+            {!field.draw && <Icon name="image" size={24} />}
+            <span>{field.draw ? 'Draw here, or drop or paste an image' : 'Drop or paste an image'}</span>
+          </div>
+        )}
+      </div>
+      <div className="tools">
+        {field.draw && (
+          <label className="brush">
+            Brush
+            <input className="slider" type="range" min={3} max={18} step={1} value={brush} style={{ '--fill': `${((brush - 3) / 15) * 100}%` } as React.CSSProperties} onChange={(event) => setBrush(event.target.valueAsNumber)} />
+          </label>
+        )}
+        {field.draw && <button type="button" className="button plain icon" aria-label="Undo the last stroke" title="Undo" onClick={() => paper.current?.undo()}><Icon name="undo" /></button>}
+        <button type="button" className="button plain icon" aria-label="Choose an image file" title="Choose a file" onClick={() => chooser.current?.click()}><Icon name="image" /></button>
+        {'mediaDevices' in navigator && <button type="button" className="button plain icon" aria-label="Use the camera" title="Camera" aria-pressed={camera} onClick={() => setCamera(!camera)}><Icon name="camera" /></button>}
+        <button type="button" className="button plain icon" aria-label="Clear the image" title="Clear" onClick={clear}><Icon name="trash" /></button>
+      </div>
+      <input ref={chooser} className="unseen" type="file" accept="image/*" tabIndex={-1} aria-label={`${field.title}: image file`} onChange={(event) => {
+        void take(event.target.files?.[0]);
+        event.target.value = '';
+      }} />
+      {refused !== undefined && <p className="field-about" role="status">{refused}</p>}
+    </div>
+  );
+}
+
+function readAsDataUrl(file: Blob): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result as string);
+    reader.onerror = () => reject(reader.error ?? new Error('the file could not be read'));
+    reader.readAsDataURL(file);
+  });
+}

@@ -1,0 +1,90 @@
+import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import type { ControlProps } from './field-form.tsx';
+
+export function NumberControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'number'>) {
+  const { low, high, unit } = field;
+  const step = field.step ?? niceStep(low, high, field.integer);
+  const [text, setText] = useState(() => format(value));
+  const sent = useRef(value);
+
+  // What someone else wrote (slider, example, pasted row) replaces what was typed.
+  useEffect(() => {
+    if (!Object.is(value, sent.current)) setText(format(value));
+    sent.current = value;
+  }, [value]);
+
+  const change = (next: number | undefined): void => {
+    sent.current = next;
+    onChange(next);
+  };
+  const type = (written: string): void => {
+    setText(written);
+    change(written.trim() === '' ? undefined : Number(written.trim().replace(',', '.')));
+  };
+  const nudge = (event: KeyboardEvent): void => {
+    const direction = event.key === 'ArrowUp' ? 1 : event.key === 'ArrowDown' ? -1 : 0;
+    if (direction === 0) return;
+    event.preventDefault();
+    const start = typeof value === 'number' && Number.isFinite(value) ? value : (low ?? 0);
+    const next = round(start + direction * step * (event.shiftKey ? 10 : 1), step);
+    setText(format(next));
+    change(next);
+  };
+
+  const numeric = typeof value === 'number' && Number.isFinite(value);
+  const slider = field.slider && low !== undefined && high !== undefined;
+  const position = slider ? Math.min(high, Math.max(low, numeric ? value : (low + high) / 2)) : 0;
+  return (
+    <div className={slider ? 'number-row' : 'number-row alone'}>
+      {slider && (
+        <input
+          className={numeric ? 'slider' : 'slider unset'}
+          type="range"
+          min={low}
+          max={high}
+          step={step}
+          value={position}
+          style={{ '--fill': `${((position - low) / (high - low)) * 100}%` } as React.CSSProperties}
+          aria-labelledby={`${id}-label`}
+          aria-valuetext={`${numeric ? value : 'not set'}${unit === undefined ? '' : ` ${unit}`}`}
+          onChange={(event) => change(round(event.target.valueAsNumber, step))}
+        />
+      )}
+      <div className="with-unit" data-unit={unit} style={unit === undefined ? undefined : ({ '--unit-width': `${unit.length}ch` } as React.CSSProperties)}>
+        <input
+          id={id}
+          className="entry"
+          inputMode={field.integer ? 'numeric' : 'decimal'}
+          autoComplete="off"
+          spellCheck={false}
+          value={text}
+          aria-invalid={invalid}
+          aria-describedby={describedBy || undefined}
+          onChange={(event) => type(event.target.value)}
+          onKeyDown={nudge}
+        />
+        {unit !== undefined && <span className="unit">{unit}</span>}
+      </div>
+    </div>
+  );
+}
+
+function format(value: unknown): string {
+  return typeof value === 'number' ? (Number.isNaN(value) ? '' : String(value)) : value === undefined || value === null ? '' : String(value);
+}
+
+/** A hundredth of the range, rounded to 1, 2 or 5 times a power of ten. */
+function niceStep(low: number | undefined, high: number | undefined, integer: boolean): number {
+  if (integer) return 1;
+  if (low === undefined || high === undefined || high <= low) return 0.1;
+  const raw = (high - low) / 100;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const factor = raw / power;
+  return power * (factor < 1.5 ? 1 : factor < 3.5 ? 2 : factor < 7.5 ? 5 : 10);
+}
+
+/** Takes away what binary fractions add: 0.30000000000000004. */
+function round(value: number, step: number): number {
+  const digits = Math.max(0, Math.ceil(-Math.log10(step)) + 1);
+  return Number(value.toFixed(Math.min(digits, 12)));
+}

@@ -1,0 +1,193 @@
+/** One version of one model: form, output, history, code. Made anew for another version (`key`). */
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { hasKey, root, type Answer, type ServerError } from './api.ts';
+import { CodeDrawer } from './code-drawer.tsx';
+import type { RequestFacts } from './code.ts';
+import type { Endpoint } from './endpoints/endpoint.ts';
+import { addToHistory, readHistory, type HistoryEntry } from './history.ts';
+import { HistoryStrip } from './history-strip.tsx';
+import { formatJson, parseJson } from './json.ts';
+import { ModelForm } from './model-form.tsx';
+import { keepSession, sessionOf } from './model-session.ts';
+import { OutputPane } from './output-pane.tsx';
+import { formatRoute, longestInput } from './route.ts';
+import { useRunner } from './run.ts';
+import type { FieldProblem } from './schema.ts';
+import { useCommands } from './shortcuts.ts';
+import { useCopy, useToast } from './toast.tsx';
+
+export interface ModelPageProps {
+  readonly endpoint: Endpoint;
+  /** The version named in the address; undefined where it names none. */
+  readonly namedVersion: string | undefined;
+  /** The input in the address, as JSON text. */
+  readonly linked: string | undefined;
+  readonly code: boolean;
+  readonly onCode: (open: boolean) => void;
+  readonly onFailure: (error: ServerError) => void;
+}
+
+export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFailure }: ModelPageProps) {
+  const { model, version } = endpoint;
+  const [first] = useState(() => {
+    const link = readLink(endpoint, linked);
+    const session = sessionOf(model, version);
+    if (link !== undefined) return { value: link, session: undefined, runAtOnce: true };
+    return { value: session === undefined ? endpoint.initial() : session.value, session, runAtOnce: session === undefined && endpoint.task !== undefined && endpoint.examples.length > 0 };
+  });
+  const [value, setValue] = useState(first.value);
+  const [answered, setAnswered] = useState<unknown>(first.session?.answered);
+  const [live, setLive] = useState(first.session?.live ?? false);
+  const [attempted, setAttempted] = useState(false);
+  const [refused, setRefused] = useState<unknown>();
+  const [history, setHistory] = useState(() => readHistory(model));
+  const form = useRef<HTMLDivElement>(null);
+  const runner = useRunner(endpoint, first.session?.answer, onFailure);
+  const copy = useCopy();
+  const say = useToast();
+
+  const written = useMemo(() => (value === undefined ? '' : formatJson(value)), [value]);
+  const mistakes = useMemo(() => endpoint.problems(value), [endpoint, value]);
+  const problems = useMemo<readonly FieldProblem[]>(() => {
+    if (attempted && mistakes.length > 0) return mistakes;
+    const { problem } = runner;
+    return problem?.field !== undefined && refused === value ? [{ field: problem.field, message: problem.message }] : [];
+  }, [attempted, mistakes, runner, refused, value]);
+
+  const remember = useCallback((sent: unknown, answer: Answer) => {
+    setHistory((entries) => addToHistory(model, entries, {
+      id: `${Date.now()}-${entries.length}`,
+      version,
+      value: sent,
+      input: endpoint.summarize(sent),
+      output: endpoint.summarizeAnswer(answer.value),
+      answer,
+    }));
+  }, [endpoint, model, version]);
+
+  const start = useCallback(async (sent: unknown, options: { readonly record: boolean }) => {
+    setRefused(sent);
+    const answer = await runner.run(sent);
+    if (answer === undefined) return;
+    setAnswered(sent);
+    if (options.record) remember(sent, answer);
+  }, [remember, runner.run]);
+
+  const run = useCallback(() => {
+    setAttempted(true);
+    if (mistakes.length === 0) void start(value, { record: true });
+    else focusField(form.current, mistakes[0]!.field);
+  }, [mistakes, start, value]);
+
+  const change = (next: unknown): void => {
+    setValue(next);
+    if (live && endpoint.problems(next).length === 0) void start(next, { record: false });
+  };
+
+  const choose = (next: unknown): void => {
+    setAttempted(false);
+    setValue(next);
+    if (endpoint.problems(next).length === 0) void start(next, { record: true });
+  };
+
+  // The first example, or what a link brought, is answered before anyone asks.
+  const began = useRef(false);
+  useEffect(() => {
+    if (began.current || !first.runAtOnce) return;
+    began.current = true;
+    setAttempted(linked !== undefined);
+    if (endpoint.problems(first.value).length === 0) void start(first.value, { record: true });
+  }, [endpoint, first, linked, start]);
+
+  useEffect(() => keepSession(model, version, { value, answer: runner.answer, answered, live }), [model, version, value, runner.answer, answered, live]);
+
+  // The address follows the form, a moment behind.
+  const initial = useMemo(() => formatJson(endpoint.initial() ?? null), [endpoint]);
+  const link = useCallback((always: boolean): string | undefined => {
+    if (mistakes.length > 0 || written.length > longestInput) return undefined;
+    const named = namedVersion === undefined ? {} : { version: namedVersion };
+    return formatRoute({ page: 'model', name: model, ...named, ...(written === initial && !always ? {} : { input: written }) });
+  }, [mistakes, written, initial, model, namedVersion]);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      const hash = link(false) ?? formatRoute({ page: 'model', name: model, ...(namedVersion === undefined ? {} : { version: namedVersion }) });
+      if (location.hash !== hash) window.history.replaceState(null, '', `${location.pathname}${location.search}${hash}`);
+    }, 250);
+    return () => clearTimeout(timer);
+  }, [link, model, namedVersion]);
+
+  const share = (): void => {
+    const hash = link(true);
+    if (hash === undefined) say(mistakes.length > 0 ? 'Mend the form first: the link would hold its mistake' : 'This input is too large for a link');
+    else void copy(`${location.origin}${location.pathname}${location.search}${hash}`, 'Link');
+  };
+
+  const nextExample = (): void => {
+    const { examples } = endpoint;
+    if (examples.length === 0) return;
+    const at = examples.findIndex((example) => formatJson(example.value) === written);
+    choose(examples[(at + 1) % examples.length]!.value);
+  };
+
+  useCommands({
+    run,
+    nextExample,
+    toggleCode: () => onCode(!code),
+    cancel: () => {
+      if (runner.running) runner.cancel();
+      else if (code) onCode(false);
+    },
+  });
+
+  const request = useMemo<RequestFacts | undefined>(() => (code && mistakes.length === 0
+    ? { url: new URL(endpoint.path, root).href, body: endpoint.body(value), needsKey: hasKey(), model }
+    : undefined), [code, mistakes, endpoint, value, model]);
+
+  const shown = history.find((entry) => entry.answer === runner.answer);
+  const open = (entry: HistoryEntry): void => {
+    setAttempted(false);
+    setValue(entry.value);
+    setAnswered(entry.value);
+    runner.show(entry.answer);
+  };
+
+  return (
+    <>
+      <div className="work" ref={form}>
+        <ModelForm
+          endpoint={endpoint}
+          value={value}
+          problems={problems}
+          running={runner.running}
+          live={live}
+          onChange={change}
+          onRun={run}
+          onCancel={runner.cancel}
+          onClear={() => {
+            setAttempted(false);
+            setValue(endpoint.empty());
+          }}
+          onExample={(example) => choose(example.value)}
+          onLive={setLive}
+        />
+        <OutputPane endpoint={endpoint} runner={runner} stale={!live && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />
+      </div>
+      <HistoryStrip entries={history} current={shown?.id} onOpen={open} />
+      {code && <CodeDrawer request={request} onClose={() => onCode(false)} />}
+    </>
+  );
+}
+
+function readLink(endpoint: Endpoint, text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return endpoint.restore(parseJson(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function focusField(form: HTMLElement | null, field: string): void {
+  const row = form?.querySelector(`[data-field="${CSS.escape(field)}"]`);
+  (row?.querySelector<HTMLElement>('.entry, canvas, button:not(.chip)') ?? form?.querySelector<HTMLElement>('.primary'))?.focus();
+}
