@@ -12,19 +12,27 @@ export function frameHeader(bytes: number): Uint8Array {
   return header;
 }
 
+export interface FrameReaderOptions {
+  /** The largest message that is believed. Default 2 GiB. */
+  readonly maxBytes?: number;
+  /** Memory of at least `bytes` bytes for the next message, where there is some to be used again. */
+  readonly reuse?: (bytes: number) => ArrayBuffer | undefined;
+}
+
 /** Cuts a stream of chunks into messages; each message gets memory of its own, so that its tensors can be views of it. */
 export class FrameReader {
   readonly #onMessage: (bytes: ArrayBuffer) => void;
   readonly #maxBytes: number;
+  readonly #reuse: ((bytes: number) => ArrayBuffer | undefined) | undefined;
   readonly #header = Buffer.alloc(headerBytes);
   #headerFilled = 0;
   #message: Uint8Array<ArrayBuffer> | undefined;
   #messageFilled = 0;
 
-  /** `maxBytes`: the largest message that is believed; default 2 GiB. */
-  constructor(onMessage: (bytes: ArrayBuffer) => void, maxBytes = 2 ** 31) {
+  constructor(onMessage: (bytes: ArrayBuffer) => void, options: FrameReaderOptions = {}) {
     this.#onMessage = onMessage;
-    this.#maxBytes = maxBytes;
+    this.#maxBytes = options.maxBytes ?? 2 ** 31;
+    this.#reuse = options.reuse;
   }
 
   /** Takes the next bytes of the stream. Throws `INTERNAL` where they are no frames; the stream is useless then. */
@@ -57,6 +65,8 @@ export class FrameReader {
     if (this.#header.readUInt16LE(0) !== magic) throw new ModelportError('INTERNAL', 'the stream between server and instance holds something that is no message (did the model write to a file descriptor of ours?)');
     const bytes = this.#header.readUIntLE(2, 6);
     if (bytes > this.#maxBytes) throw new ModelportError('INTERNAL', `a message of ${bytes} bytes is larger than the ${this.#maxBytes} that are allowed between server and instance`);
+    const memory = this.#reuse?.(bytes);
+    if (memory !== undefined) return new Uint8Array(memory, 0, bytes);
     // Unzeroed memory of its own: every byte is overwritten before anybody sees it.
     return bytes < 4096 ? new Uint8Array(bytes) : (Buffer.allocUnsafeSlow(bytes) as Uint8Array<ArrayBuffer>);
   }

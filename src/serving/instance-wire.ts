@@ -192,7 +192,8 @@ export function packMessage(message: Message, options: PackOptions = {}): Packed
   return { bytes, attachments: layout.attachments };
 }
 
-function fits(spare: ArrayBuffer | undefined, bytes: number): spare is ArrayBuffer {
+/** Whether `spare` is large enough for `bytes` bytes, and not so large that it should rather be given back. */
+export function fits(spare: ArrayBuffer | undefined, bytes: number): spare is ArrayBuffer {
   return spare !== undefined && spare.byteLength >= bytes && spare.byteLength <= 4 * bytes;
 }
 

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { PlainError } from '../errors.ts';
 import { FrameReader, frameHeader } from './frame-reader.ts';
 import { InstanceConnection } from './instance-connection.ts';
 import type { Instance, InstanceStart } from './instance.ts';
@@ -30,7 +31,11 @@ export async function startProcessInstance(start: InstanceStart): Promise<Instan
     },
   });
   let broken: string | undefined;
-  const reader = new FrameReader((bytes) => connection.receive(unpackMessage(bytes)));
+  const reader = new FrameReader((bytes) => {
+    const message = unpackMessage(bytes);
+    if (message.kind === 'error' && message.id === 0) broken ??= `its process failed: ${(message.rest as PlainError).message}`;
+    else connection.receive(message);
+  });
   socket.on('data', (chunk: Buffer) => {
     try {
       reader.push(chunk);

@@ -142,7 +142,7 @@ test('a stream that holds something else is refused', () => {
       const reader = new FrameReader((message) => {
         frames++;
         expect(message.byteLength).toBeLessThanOrEqual(1000);
-      }, 1000);
+      }, { maxBytes: 1000 });
       try {
         for (const chunk of chunks(bytes, [cut])) reader.push(chunk);
       } catch (error) {
