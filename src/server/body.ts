@@ -1,8 +1,8 @@
 /** Reads the body of a request: whole, bounded, decompressed. */
-import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
 import { ModelportError } from '../errors.ts';
+import type { HttpRequest } from '../protocol.ts';
 
 const decoders: Readonly<Record<string, (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
   gzip: promisify(gunzip) as (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>,
@@ -20,10 +20,10 @@ export function bodyTooLarge(maxBytes: number): ModelportError {
 }
 
 /** What is wrong with the message before its body is read, or undefined. */
-export function refuseBody(message: IncomingMessage, maxBytes: number): ModelportError | undefined {
-  const length = message.headers['content-length'];
+export function refuseBody(headers: HttpRequest['headers'], maxBytes: number): ModelportError | undefined {
+  const length = headers['content-length'];
   if (length !== undefined && Number(length) > maxBytes) return bodyTooLarge(maxBytes);
-  const encoding = message.headers['content-encoding'];
+  const encoding = headers['content-encoding'] as string | undefined;
   if (encoding !== undefined && encoding !== 'identity' && decoders[encoding.toLowerCase()] === undefined) {
     return new ModelportError('UNSUPPORTED_MEDIA_TYPE', `the content encoding '${encoding.slice(0, 100)}' is not known: use gzip, deflate, br or none`);
   }

@@ -4,7 +4,8 @@ import { Call, type CallOptions } from '../call.ts';
 import { isModelportError, ModelportError } from '../errors.ts';
 import type { GrpcCall, GrpcMethod } from '../protocol.ts';
 import type { Guard } from './guard.ts';
-import { listenError, parseTraceparent } from './http-listener.ts';
+import { parseTraceparent } from './exchange.ts';
+import { listenError } from './http-listener.ts';
 
 export interface GrpcListenerOptions {
   readonly host: string;

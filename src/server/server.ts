@@ -3,7 +3,8 @@ import type { GrpcMethod, Protocol, ProtocolContext, Route, ServerFacts } from '
 import type { ModelRepository } from '../repository.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import type { GrpcListener } from './grpc-listener.ts';
-import { listenHttp, type HttpListener, type RequestEvent } from './http-listener.ts';
+import type { RequestEvent } from './exchange.ts';
+import { listenHttp, type HttpListener } from './http-listener.ts';
 import { createRouter } from './router.ts';
 
 /** A port number, 0 for a free one, or undefined for no such listener. */

@@ -7,7 +7,8 @@ import type { Call } from '../../src/call.ts';
 import { ModelportError } from '../../src/errors.ts';
 import type { HttpRequest, HttpResponse, Protocol, Route } from '../../src/protocol.ts';
 import { createGuard, KeySet } from '../../src/server/guard.ts';
-import { listenHttp, type HttpListener, type RequestEvent } from '../../src/server/http-listener.ts';
+import type { RequestEvent } from '../../src/server/exchange.ts';
+import { listenHttp, type HttpListener } from '../../src/server/http-listener.ts';
 import { createRouter } from '../../src/server/router.ts';
 
 const listeners: HttpListener[] = [];
