@@ -280,7 +280,7 @@ function spanOf(parameters: TensorParameters, reader: JsonReader, start: number)
 }
 
 /** Parameters of a request: booleans, numbers and text. Integers beyond 2^53 keep every digit as bigint. */
-function readParameters(reader: JsonReader): Record<string, ParameterValue> | undefined {
+export function readParameters(reader: JsonReader): Record<string, ParameterValue> | undefined {
   if (reader.null()) return undefined;
   const parameters: Record<string, ParameterValue> = {};
   reader.open(123, 'an object');
@@ -294,7 +294,7 @@ function readParameters(reader: JsonReader): Record<string, ParameterValue> | un
   return parameters;
 }
 
-function readParameter(reader: JsonReader): ParameterValue {
+export function readParameter(reader: JsonReader): ParameterValue {
   const byte = reader.peek();
   if (byte === 34) return reader.string();
   if (byte === 116 || byte === 102) return reader.boolean();

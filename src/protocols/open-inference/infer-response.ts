@@ -124,7 +124,7 @@ function numbersText(data: ArrayLike<number>, write: (value: number) => string):
   return `${text}]`;
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 function stringsText(name: string, data: readonly Uint8Array[]): string {
   let text = '[';

@@ -316,7 +316,7 @@ export class JsonReader {
   }
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Escaped byte → the byte it stands for. */
 const escapes = new Map([...'"\\/bfnrt'].map((letter) => [letter.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt('"\\/bfnrt'.indexOf(letter))]));

@@ -1,0 +1,48 @@
+/** The thread that parses large bodies and writes large answers, so that the event loop does neither. See `json-threads.ts`. */
+import { parentPort } from 'node:worker_threads';
+import { toPlainError, type PlainError } from '../../errors.ts';
+import type { Datatype, TensorData } from '../../tensor.ts';
+import { tensorDataFromBytes } from './binary-tensors.ts';
+import { parseInferRequest, type WireInferRequest } from './infer-request.ts';
+import { joinParts } from './infer-response.ts';
+import { buffersOf } from './json-tensors.ts';
+import { parseJson } from './json-value.ts';
+
+export type JsonTask =
+  | { readonly kind: 'parse'; readonly body: Uint8Array }
+  | { readonly kind: 'value'; readonly body: Uint8Array }
+  /** Elements that vary in size come as bytes: a thousand small arrays cost more to send than to read again. */
+  | { readonly kind: 'write'; readonly json: readonly string[]; readonly data: readonly { readonly name: string; readonly datatype: Datatype; readonly count: number; readonly data: TensorData | Uint8Array }[] };
+
+export type JsonTaskResult = { readonly result: WireInferRequest | Uint8Array | { readonly value: unknown } } | { readonly error: PlainError };
+
+function perform(task: JsonTask): { result: WireInferRequest | Uint8Array | { readonly value: unknown }; transfer: ArrayBuffer[] } {
+  switch (task.kind) {
+    case 'parse': {
+      const result = parseInferRequest(task.body);
+      const transfer = new Set<ArrayBuffer>();
+      for (const { data } of result.inputs) if (data !== undefined) for (const buffer of buffersOf(data)) transfer.add(buffer);
+      return { result, transfer: [...transfer] };
+    }
+    case 'value':
+      return { result: { value: parseJson(task.body) }, transfer: [] };
+    case 'write': {
+      const data = task.data.map(({ name, datatype, count, data }) => ({
+        name,
+        datatype,
+        data: datatype === 'BYTES' ? tensorDataFromBytes(name, datatype, [count], data as Uint8Array, '') : (data as TensorData),
+      }));
+      const result = new TextEncoder().encode(joinParts({ json: [...task.json], data }));
+      return { result, transfer: [result.buffer as ArrayBuffer] };
+    }
+  }
+}
+
+parentPort!.on('message', (task: JsonTask) => {
+  try {
+    const { result, transfer } = perform(task);
+    parentPort!.postMessage({ result } satisfies JsonTaskResult, transfer);
+  } catch (error) {
+    parentPort!.postMessage({ error: toPlainError(error) } satisfies JsonTaskResult);
+  }
+});
