@@ -1,6 +1,10 @@
 /** A task lifts `infer` to `predict`: image → labels, row → class. Its two schemas give validation, form, documentation and client types. */
 import type { z } from 'zod';
 import type { Artifact } from './artifact.ts';
+import { ModelportError } from './errors.ts';
+import { didYouMean } from './lib/nearest.ts';
+import { suggestName } from './lib/suggest-name.ts';
+import type { ModelConfig } from './model-config.ts';
 import type { Model, Signature } from './model.ts';
 
 /** What a task may look at to recognize itself and to fill its options. */
@@ -20,4 +24,42 @@ export interface Task<Options = unknown> {
   detect(facts: TaskFacts): { readonly options: Options; readonly reason: string } | undefined;
   /** The model with `predict` and `signature.predict`. Throws `INVALID_CONFIG` where the options do not fit the signature. */
   lift(model: Model, options: Options, facts: TaskFacts): Model;
+}
+
+export interface ChosenTask {
+  readonly task: Task;
+  readonly options: unknown;
+  /** For `inspect`: why this task. */
+  readonly reason: string;
+}
+
+/**
+ * The task that the config names, with its options checked, else the first that recognizes the model. `none` means none.
+ * Throws `INVALID_CONFIG` for an unknown task or option.
+ */
+export function chooseTask(tasks: readonly Task[], configured: ModelConfig['task'], facts: TaskFacts): ChosenTask | undefined {
+  if (configured === undefined) {
+    for (const task of tasks) {
+      const detected = task.detect(facts);
+      if (detected !== undefined) return { task, ...detected };
+    }
+    return undefined;
+  }
+  const { name, ...given } = typeof configured === 'string' ? { name: configured } : configured;
+  if (name === 'none') return undefined;
+  const task = tasks.find((candidate) => candidate.name === name);
+  if (task === undefined) {
+    const names = tasks.map((candidate) => candidate.name);
+    throw new ModelportError('INVALID_CONFIG', `there is no task '${name}'${suggestName(name, [...names, 'none'])}`, { at: 'task' });
+  }
+  const parsed = task.options.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const at = ['task', ...issue.path].join('.');
+    const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+    const known = 'shape' in task.options ? Object.keys(task.options.shape as object) : [];
+    const message = unknown !== undefined && issue.path.length === 0 ? `task ${name} has no option '${unknown}'${didYouMean(unknown, known)}` : `${at}: ${issue.message}`;
+    throw new ModelportError('INVALID_CONFIG', message, { at: unknown === undefined ? at : `${at}.${unknown}` });
+  }
+  return { task, options: parsed.data, reason: 'the config says so' };
 }
