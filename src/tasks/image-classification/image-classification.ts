@@ -1,0 +1,146 @@
+/** A picture → its most probable classes. */
+import type { Call } from '../../call.ts';
+import { ModelportError } from '../../errors.ts';
+import { didYouMean } from '../../lib/nearest.ts';
+import type { JsonSchema, Model } from '../../model.ts';
+import type { Task, TaskFacts } from '../../task.ts';
+import type { Tensor } from '../../tensor.ts';
+import { classEvidence, classLabels } from '../classification/class-labels.ts';
+import { classCount, findScoresOutput, mayHoldScores } from '../classification/scores-output.ts';
+import { largest, numbers, shortest, toProbabilities } from '../classification/scores.ts';
+import { imageElements } from '../image/image-elements.ts';
+import { imageExamples } from '../image/image-examples.ts';
+import { imageShape, planImageInput } from '../image/image-input.ts';
+import { imageBytes } from '../image/image-value.ts';
+import { options, type Options } from './options.ts';
+
+export const imageClassification: Task<Options> = { name: 'image-classification', options, detect, lift };
+
+function detect({ signature, artifact }: TaskFacts): { readonly options: Options; readonly reason: string } | undefined {
+  const inputs = signature.inputs.filter((input) => input.optional !== true);
+  const input = inputs[0];
+  const output = signature.outputs[0];
+  if (input === undefined || inputs.length !== 1 || output === undefined || signature.outputs.length !== 1) return undefined;
+  const shape = imageShape(input);
+  const evidence = mayHoldScores(output) && output.shape.length === 2 ? classEvidence(output, artifact) : undefined;
+  if (shape === undefined || evidence === undefined) return undefined;
+  try {
+    // A model for pictures of any size is only evident with a preprocessor_config.json that says which.
+    planImageInput(signature, {}, artifact);
+  } catch {
+    return undefined;
+  }
+  return { options: {}, reason: `input '${input.name}' is a picture (${shape.layout}, ${shape.channels === 1 ? 'grey' : 'three channels'}) and ${evidence}` };
+}
+
+function lift(model: Model, given: Options, facts: TaskFacts): Model {
+  const { signature, infer } = model;
+  if (infer === undefined) throw new ModelportError('INVALID_CONFIG', 'image-classification needs a model that takes tensors', { at: 'task' });
+  const { output: outputName, topK, labels: givenLabels, softmax = 'auto', ...imageOptions } = given;
+  const { spec, plan } = planImageInput(signature, imageOptions, facts.artifact);
+  const output = findScoresOutput(signature, outputName, facts.artifact);
+  const labels = classLabels(givenLabels, output, facts.artifact, classCount(output));
+  if (labels === undefined) throw new ModelportError('INVALID_CONFIG', `output '${output.name}' does not say how many classes there are: name them with task.labels`, { at: 'task.labels' });
+  const defaultTopK = Math.min(topK ?? 5, labels.length);
+  const channels = plan.color === 'grayscale' ? 1 : 3;
+  const shape = plan.layout === 'NCHW' ? [1, channels, plan.height, plan.width] : [1, plan.height, plan.width, channels];
+  const outputs = [output.name];
+
+  async function classify(value: unknown, call: Call): Promise<unknown> {
+    const request = readRequest(value, defaultTopK, labels!.length);
+    const data = await imageElements(request.bytes, plan, 'image', call);
+    call.throwIfCancelled();
+    const inputs = new Map<string, Tensor>([[spec.name, { datatype: plan.datatype, shape, data }]]);
+    const response = await model.infer!({ inputs, outputs }, call);
+    const scores = response.outputs.get(output.name)!;
+    const probabilities = toProbabilities(numbers(scores, 0, scores.data.length), softmax);
+    if (probabilities.length !== labels!.length) {
+      throw new ModelportError('RUN_FAILED', `output '${output.name}' has ${probabilities.length} scores, but there are ${labels!.length} labels`);
+    }
+    const best = largest(probabilities, request.topK).map((place) => ({ label: labels![place]!, score: shortest(probabilities[place]!) }));
+    return { label: best[0]!.label, score: best[0]!.score, labels: best };
+  }
+
+  return {
+    signature: {
+      ...signature,
+      predict: {
+        task: imageClassification.name,
+        input: inputSchema(plan.drawing !== undefined, defaultTopK, labels.length),
+        output: outputSchema(labels),
+        examples: imageExamples(facts),
+      },
+    },
+    infer: (request, call) => model.infer!(request, call),
+    ...(model.stream === undefined ? {} : { stream: (request, call) => model.stream!(request, call) }),
+    predict: classify,
+    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+  };
+}
+
+const fields = ['image', 'topK'];
+
+function readRequest(value: unknown, defaultTopK: number, mostTopK: number): { readonly bytes: Uint8Array; readonly topK: number } {
+  // The file alone, or its data URL, is a request too.
+  if (value instanceof Uint8Array || typeof value === 'string') return { bytes: imageBytes(value, 'image'), topK: defaultTopK };
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ModelportError('INVALID_VALUE', `the value is ${value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`}: send an object with the field 'image'`);
+  }
+  const unknown = Object.keys(value).find((name) => !fields.includes(name));
+  if (unknown !== undefined) throw new ModelportError('INVALID_VALUE', `there is no field '${unknown}'${didYouMean(unknown, fields)}`, { at: unknown });
+  const { image, topK = defaultTopK } = value as { readonly image?: unknown; readonly topK?: unknown };
+  // Form fields come as text.
+  const count = typeof topK === 'string' && /^\d{1,6}$/.test(topK) ? Number(topK) : topK;
+  if (typeof count !== 'number' || !Number.isInteger(count) || count < 1 || count > mostTopK) {
+    throw new ModelportError('INVALID_VALUE', `topK is ${JSON.stringify(topK)}: write a whole number from 1 to ${mostTopK}`, { at: 'topK' });
+  }
+  return { bytes: imageBytes(image, 'image'), topK: count };
+}
+
+function inputSchema(drawn: boolean, topK: number, classes: number): JsonSchema {
+  return {
+    type: 'object',
+    properties: {
+      image: {
+        type: 'string',
+        title: drawn ? 'Drawing' : 'Image',
+        format: 'image',
+        contentMediaType: 'image/*',
+        contentEncoding: 'base64',
+        description: 'A JPEG, PNG, WebP, GIF, TIFF or AVIF file: as data URL, as base64 text, or as a file of a multipart form.',
+        'x-modelport': { widget: drawn ? 'draw' : 'image' },
+      },
+      topK: {
+        type: 'integer',
+        title: 'Classes to list',
+        minimum: 1,
+        maximum: classes,
+        default: topK,
+        'x-modelport': { advanced: true },
+      },
+    },
+    required: ['image'],
+    additionalProperties: false,
+  };
+}
+
+function outputSchema(labels: readonly string[]): JsonSchema {
+  // A thousand names would drown a reader of the schema.
+  const label = { type: 'string', ...(labels.length <= 100 ? { enum: [...new Set(labels)] } : {}) };
+  const score = { type: 'number', minimum: 0, maximum: 1 };
+  return {
+    type: 'object',
+    properties: {
+      label: { ...label, description: 'The most probable class.' },
+      score: { ...score, description: 'Its probability.' },
+      labels: {
+        type: 'array',
+        description: 'The most probable classes, the best first.',
+        items: { type: 'object', properties: { label, score }, required: ['label', 'score'], additionalProperties: false },
+        'x-modelport': { widget: 'labels' },
+      },
+    },
+    required: ['label', 'score', 'labels'],
+    additionalProperties: false,
+  };
+}
