@@ -4,7 +4,7 @@
  */
 import type { Call } from '../../call.ts';
 import { isModelportError, ModelportError } from '../../errors.ts';
-import type { GenerateRequest, InferResponse, Model, ParameterValue, Parameters, Signature, TensorSpec } from '../../model.ts';
+import type { GenerateRequest, InferResponse, ParameterValue, Parameters, Signature, TensorSpec } from '../../model.ts';
 import type { HttpRequest, HttpResponse, ProtocolContext, Route } from '../../protocol.ts';
 import type { ServedModel } from '../../repository.ts';
 import { elementCount, type Tensor } from '../../tensor.ts';

@@ -5,6 +5,7 @@ import type { InferResponse } from '../../model.ts';
 import type { HttpRequest, HttpResponse, ProtocolContext } from '../../protocol.ts';
 import type { ServedModel } from '../../repository.ts';
 import type { Tensor } from '../../tensor.ts';
+import { timingHeaders } from '../../timing-headers.ts';
 import { rawInput, tensorDataFromBytes } from './binary-tensors.ts';
 import { answerOutputs, checkCommand, runInfer, type CheckedCommand } from './infer.ts';
 import { parseInferRequest, type WireInferRequest } from './infer-request.ts';
@@ -20,8 +21,11 @@ const noBytes = new Uint8Array(0);
 export function inferHandler(context: ProtocolContext): (request: HttpRequest, call: Call) => Promise<HttpResponse> {
   const state = stateOf(context);
   const { repository } = context;
+  // Browsers name themselves in `sec-fetch-site`; people who look there see where the time went. Programs are spared it.
+  return (request, call) => (request.headers['sec-fetch-site'] === undefined ? handle(request, call) : handle(request, call).then((response) => ({ ...response, headers: { ...response.headers, ...timingHeaders(call) } })));
+
   // Not an async function: its promise would be one more turn for every request.
-  return (request, call) => {
+  function handle(request: HttpRequest, call: Call): Promise<HttpResponse> {
     const model = request.parameters['model']!;
     const version = request.parameters['version'];
     const served = repository.get(model, version);
@@ -36,7 +40,7 @@ export function inferHandler(context: ProtocolContext): (request: HttpRequest, c
       .parse(json, call)
       // The version may have been replaced meanwhile.
       .then((wire) => inferWire(state, repository.get(model, version), wire, binary, header !== undefined, call));
-  };
+  }
 }
 
 /** The bytes of JSON before the binary part. Throws `INVALID_REQUEST`. */

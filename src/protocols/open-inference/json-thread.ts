@@ -14,7 +14,7 @@ export type JsonTask =
   /** Elements that vary in size come as bytes: a thousand small arrays cost more to send than to read again. */
   | { readonly kind: 'write'; readonly json: readonly string[]; readonly data: readonly { readonly name: string; readonly datatype: Datatype; readonly count: number; readonly data: TensorData | Uint8Array }[] };
 
-export type JsonTaskResult = { readonly result: WireInferRequest | Uint8Array | { readonly value: unknown } } | { readonly error: PlainError };
+export type JsonTaskReply = { readonly result: WireInferRequest | Uint8Array | { readonly value: unknown } } | { readonly error: PlainError };
 
 function perform(task: JsonTask): { result: WireInferRequest | Uint8Array | { readonly value: unknown }; transfer: ArrayBuffer[] } {
   switch (task.kind) {
@@ -41,8 +41,8 @@ function perform(task: JsonTask): { result: WireInferRequest | Uint8Array | { re
 parentPort!.on('message', (task: JsonTask) => {
   try {
     const { result, transfer } = perform(task);
-    parentPort!.postMessage({ result } satisfies JsonTaskResult, transfer);
+    parentPort!.postMessage({ result } satisfies JsonTaskReply, transfer);
   } catch (error) {
-    parentPort!.postMessage({ error: toPlainError(error) } satisfies JsonTaskResult);
+    parentPort!.postMessage({ error: toPlainError(error) } satisfies JsonTaskReply);
   }
 });
