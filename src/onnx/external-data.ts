@@ -68,11 +68,15 @@ function rangeWithin(tensor: TensorProto, fileBytes: number): { offset: number; 
   return { offset, length };
 }
 
+/** Places that ONNX Runtime takes for addresses in its own memory. */
+const memoryAddress = /_MEM_ADDR_/;
+
 function confine(tensor: TensorProto, location: string, directory: string): { path: string; status: Stats } {
   const parts = location.split(/[\\/]/);
   if (isAbsolute(location) || /^[A-Za-z]:/.test(location) || location.startsWith('\\') || parts.includes('..') || location.includes('\0')) {
     throw invalidTensor(tensor, `names the file "${location}" outside the model's folder`);
   }
+  if (memoryAddress.test(location)) throw invalidTensor(tensor, `names "${location}", which is no file`);
   const root = realpathSync(directory);
   let path: string;
   let status: Stats;

@@ -86,6 +86,8 @@ function fromVarints(tensor: TensorProto, facts: DataTypeFacts, count: number, e
   // Elements of 2 and 4 bits: one number is one byte of packed elements. Those of 6 bits have a number each.
   const packedBytes = facts.bits < 6;
   const expected = packedBytes ? Math.ceil((count * facts.bits) / 8) : count;
+  // Every number takes at least a byte: checked before memory for them is taken.
+  if (expected > encoded.length) throw invalid(tensor, `has at most ${encoded.length} numbers for the shape [${tensor.dims.join(', ')}]`);
   const wide = facts.bits === 64;
   const numbers = packedBytes ? new Uint8Array(expected) : new facts.array!(expected);
   let position = 0;
