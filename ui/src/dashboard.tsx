@@ -60,7 +60,7 @@ function CardView({ card, course, last }: { readonly card: Card; readonly course
     <section className="card" aria-label={card.title}>
       <h2>{card.title}</h2>
       <p className="card-value">
-        {written}
+        <span className={first === undefined ? 'nothing-yet' : undefined}>{written}</span>
         <small>{card.unit}{card.names === undefined ? '' : ` ${card.names[0]}`}</small>
         {card.names !== undefined && <small>· {format(second, card.digits)} {card.names[1]}</small>}
       </p>

@@ -8,10 +8,10 @@ export interface HistoryStripProps {
 }
 
 export function HistoryStrip({ entries, current, onOpen }: HistoryStripProps) {
-  if (entries.length === 0) return null;
   return (
     <section className="history" aria-label="History">
       <h2>History</h2>
+      {entries.length === 0 && <p className="caption">Runs are kept here until this tab is closed.</p>}
       <ol className="history-list">
         {entries.map((entry) => (
           <li key={entry.id}>

@@ -1,5 +1,6 @@
 /** One version of one model: form, output, history, code. Made anew for another version (`key`). */
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { createPortal } from 'react-dom';
 import { hasKey, root, type Answer, type ServerError } from './api.ts';
 import { CodeDrawer } from './code-drawer.tsx';
 import type { RequestFacts } from './code.ts';
@@ -75,7 +76,10 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
 
   const run = useCallback(() => {
     setAttempted(true);
-    if (mistakes.length === 0) void start(value, { record: true });
+    if (mistakes.length === 0) {
+      void start(value, { record: true });
+      showOutput(form.current);
+    }
     else focusField(form.current, mistakes[0]!.field);
   }, [mistakes, start, value]);
 
@@ -173,7 +177,7 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
         <OutputPane endpoint={endpoint} runner={runner} stale={!live && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />
       </div>
       <HistoryStrip entries={history} current={shown?.id} onOpen={open} />
-      {code && <CodeDrawer request={request} onClose={() => onCode(false)} />}
+      {code && createPortal(<CodeDrawer request={request} onClose={() => onCode(false)} />, document.querySelector('.app')!)}
     </>
   );
 }
@@ -185,6 +189,13 @@ function readLink(endpoint: Endpoint, text: string | undefined): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Where the output follows the input, Run brings it into sight. */
+function showOutput(form: HTMLElement | null): void {
+  const output = form?.querySelector('.pane:last-child');
+  if (output === null || output === undefined || output.getBoundingClientRect().top < innerHeight * 0.6) return;
+  output.scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'start' });
 }
 
 function focusField(form: HTMLElement | null, field: string): void {

@@ -4,7 +4,7 @@ import { download, stampedName } from './download.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
 import { Icon } from './icons.tsx';
 import { formatJson } from './json.ts';
-import type { Runner } from './run.ts';
+import type { Runner, RunProblem } from './run.ts';
 import { useCopy } from './toast.tsx';
 
 export interface OutputPaneProps {
@@ -23,22 +23,14 @@ export function OutputPane({ endpoint, runner, stale, onShare }: OutputPaneProps
   const spoken = running || answer === undefined || problem !== undefined ? '' : `Result: ${endpoint.summarizeAnswer(answer.value)}`;
   return (
     <section className="pane" aria-label="Output" aria-busy={running}>
-      <div className="pane-head">
-        <h2>Output</h2>
-        {answer !== undefined && <button type="button" className="button plain small" aria-pressed={asJson} onClick={() => setAsJson(!asJson)}>JSON</button>}
-      </div>
-      <div className="progress" data-on={running} aria-hidden="true" />
-      <p className="unseen" role="status">{spoken}</p>
-      <div role="alert">
-        {problem !== undefined && (
-          <div className="problem">
-            <Icon name="warning" />
-            <div>
-              <p>{problem.message}</p>
-              <p className="problem-next">{problem.next}</p>
-            </div>
-          </div>
-        )}
+      <div>
+        <div className="pane-head">
+          <h2>Output</h2>
+          {answer !== undefined && <button type="button" className="button plain small" aria-pressed={asJson} onClick={() => setAsJson(!asJson)}>JSON</button>}
+        </div>
+        <div className="progress" data-on={running} aria-hidden="true" />
+        <p className="unseen" role="status">{spoken}</p>
+        <div role="alert">{problem !== undefined && <Problem problem={problem} />}</div>
       </div>
       <div className="output" data-stale={answer !== undefined && (running || stale || problem !== undefined)} data-testid="output">
         {answer === undefined
@@ -54,6 +46,18 @@ export function OutputPane({ endpoint, runner, stale, onShare }: OutputPaneProps
         </div>
       </div>
     </section>
+  );
+}
+
+function Problem({ problem }: { readonly problem: RunProblem }) {
+  return (
+    <div className="problem">
+      <Icon name="warning" />
+      <div>
+        <p>{problem.message}</p>
+        <p className="problem-next">{problem.next}</p>
+      </div>
+    </div>
   );
 }
 

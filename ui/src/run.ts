@@ -62,8 +62,7 @@ export function useRunner(endpoint: Endpoint, first: Answer | undefined, onFailu
 
 function describe(endpoint: Endpoint, error: unknown): RunProblem {
   if (!(error instanceof ServerError)) return { message: error instanceof Error ? error.message : String(error), next: 'The answer could not be read.', field: undefined };
-  const message = error.message.charAt(0).toUpperCase() + error.message.slice(1);
-  return { message, next: nextStep(error), field: endpoint.fieldAt(error.at, error.message) };
+  return { message: error.message, next: nextStep(error), field: endpoint.fieldAt(error.at, error.message) };
 }
 
 function nextStep(error: ServerError): string {

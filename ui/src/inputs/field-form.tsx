@@ -84,6 +84,8 @@ interface RowProps {
 
 function FieldRow({ field, value, problem, onChange, onPaste }: RowProps) {
   const id = useId();
+  // What a schema says about an image is how it travels; the control shows what to do.
+  const about = field.kind === 'image' ? undefined : field.description;
   const Control = controls[field.kind] as ComponentType<ControlProps<FieldKind>>;
   return (
     <div className="field" data-field={field.path.join('.')} onPaste={onPaste}>
@@ -91,8 +93,8 @@ function FieldRow({ field, value, problem, onChange, onPaste }: RowProps) {
         {field.kind === 'image' ? <span className="label" id={`${id}-label`}>{field.title}</span> : <label htmlFor={id} id={`${id}-label`}>{field.title}</label>}
         <span className="caption">{captionOf(field)}</span>
       </div>
-      {field.description !== undefined && <p className="field-about" id={`${id}-about`}>{field.description}</p>}
-      <Control field={field as never} id={id} value={value} invalid={problem !== undefined} describedBy={`${field.description === undefined ? '' : `${id}-about `}${problem === undefined ? '' : `${id}-problem`}`.trim()} onChange={onChange} />
+      {about !== undefined && <p className="field-about" id={`${id}-about`}>{about}</p>}
+      <Control field={field as never} id={id} value={value} invalid={problem !== undefined} describedBy={`${about === undefined ? '' : `${id}-about `}${problem === undefined ? '' : `${id}-problem`}`.trim()} onChange={onChange} />
       <FieldProblemText id={`${id}-problem`} problem={problem} />
     </div>
   );

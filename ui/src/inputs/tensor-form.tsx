@@ -55,10 +55,10 @@ function TensorField({ spec, input, problem, onChange }: TensorFieldProps) {
           <textarea
             id={id}
             className="entry code"
-            rows={3}
+            rows={Math.min(3, 1 + spec.shape.length)}
             spellCheck={false}
             value={input.text}
-            placeholder={spec.datatype === 'BYTES' ? '["text", …] or one text a line' : '[[1, 2, …]] or rows from a spreadsheet'}
+            placeholder={placeholderOf(spec)}
             aria-invalid={shown !== undefined}
             aria-describedby={`${id}-shape`}
             onChange={(event) => onChange({ kind: 'text', text: event.target.value })}
@@ -104,6 +104,11 @@ function TensorField({ spec, input, problem, onChange }: TensorFieldProps) {
       <FieldProblemText id={`${id}-problem`} problem={shown === undefined ? undefined : `${spec.name} ${shown}`} />
     </div>
   );
+}
+
+function placeholderOf({ datatype, shape }: PageTensor): string {
+  if (shape.length === 0) return datatype === 'BYTES' ? '"text"' : 'A number';
+  return datatype === 'BYTES' ? '["text", …] or one text a line' : `${'['.repeat(shape.length)}1, 2, …${']'.repeat(shape.length)} or rows from a spreadsheet`;
 }
 
 function read(text: string, spec: PageTensor): { shape?: readonly number[]; count: number; problem?: string } {
