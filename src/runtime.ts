@@ -23,6 +23,9 @@ export interface Runtime {
   readonly instanceKinds: readonly InstanceKind[];
   /** Whether this runtime executes the format. */
   accepts(artifact: Artifact): boolean;
-  /** One warm model. May block the thread. Throws `INVALID_MODEL` naming file, node or operator. */
+  /**
+   * One warm model. May block the thread. Throws `INVALID_MODEL` naming file, node or operator. In a thread or process the
+   * memory of a request is used again after its answer, and large outputs are given away with it: the model keeps neither.
+   */
   load(artifact: Artifact, options: LoadOptions): Promise<Model>;
 }
