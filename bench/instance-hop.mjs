@@ -29,17 +29,17 @@ async function measure(model, name, request, count) {
 }
 
 const inputs = [
-  ['16 B', { datatype: 'FP32', shape: [1, 4], data: Float32Array.of(1, 2, 3, 4) }, 20_000],
-  ['2 KB (32 rows)', { datatype: 'FP32', shape: [32, 16], data: new Float32Array(512) }, 20_000],
-  ['600 KB', { datatype: 'FP32', shape: [1, 150_000], data: new Float32Array(150_000) }, 2_000],
-  ['1000 strings', { datatype: 'BYTES', shape: [1000], data: Array.from({ length: 1000 }, (_, index) => Buffer.from(`category ${index}`)) }, 2_000],
+  { name: '16 B', count: 20_000, tensor: { datatype: 'FP32', shape: [1, 4], data: Float32Array.of(1, 2, 3, 4) } },
+  { name: '2 KB (32 rows)', count: 20_000, tensor: { datatype: 'FP32', shape: [32, 16], data: new Float32Array(512) } },
+  { name: '600 KB', count: 2_000, tensor: { datatype: 'FP32', shape: [1, 150_000], data: new Float32Array(150_000) } },
+  { name: '1000 strings', count: 2_000, tensor: { datatype: 'BYTES', shape: [1000], data: Array.from({ length: 1000 }, (_, index) => Buffer.from(`category ${index}`)) } },
 ];
 
 console.log(`${''.padEnd(28)}${['p10', 'p50', 'p99', 'mean', 'CPU'].map((column) => column.padStart(10)).join('')}   (us; CPU of the server's process, threads included)`);
 const bare = await runtime.load(artifact, load);
-for (const [name, tensor, count] of inputs) await measure(bare, `bare    ${name}`, { inputs: new Map([['x', tensor]]) }, count);
+for (const { name, count, tensor } of inputs) await measure(bare, `bare    ${name}`, { inputs: new Map([['x', tensor]]) }, count);
 for (const kind of ['inline', 'thread', 'process']) {
   const group = await instanceGroup(runtime, artifact, { kind, load });
-  for (const [name, tensor, count] of inputs) await measure(group, `${kind.padEnd(7)} ${name}`, { inputs: new Map([['x', tensor]]) }, count);
+  for (const { name, count, tensor } of inputs) await measure(group, `${kind.padEnd(7)} ${name}`, { inputs: new Map([['x', tensor]]) }, count);
   await group[Symbol.asyncDispose]();
 }

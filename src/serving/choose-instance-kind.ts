@@ -1,6 +1,6 @@
 /** `auto`: where a model runs is measured, not guessed. */
 import type { InstanceKind } from '../runtime.ts';
-import { ModelportError } from '../errors.ts';
+import type { ModelportError } from '../errors.ts';
 import type { InferRequest, Signature } from '../model.ts';
 import type { Instance, InstanceStart } from './instance.ts';
 import { sampleRequest } from './measure-run.ts';

@@ -68,6 +68,6 @@ export class FrameReader {
     const memory = this.#reuse?.(bytes);
     if (memory !== undefined) return new Uint8Array(memory, 0, bytes);
     // Unzeroed memory of its own: every byte is overwritten before anybody sees it.
-    return bytes < 4096 ? new Uint8Array(bytes) : (Buffer.allocUnsafeSlow(bytes) as Uint8Array<ArrayBuffer>);
+    return bytes < 4096 ? new Uint8Array(bytes) : Buffer.allocUnsafeSlow(bytes);
   }
 }

@@ -114,7 +114,7 @@ export class InstanceConnection implements Instance {
     if (this.#lost !== undefined) return;
     const error = new InstanceLostError(reason);
     this.#lost = error;
-    for (const pending of [...this.#pending.values()]) pending.fail(error);
+    for (const pending of this.#pending.values()) pending.fail(error);
     this.#pending.clear();
     if (this.#closing === undefined) for (const listener of this.#lostListeners) listener(error);
   }

@@ -199,7 +199,7 @@ export function fits(spare: ArrayBuffer | undefined, bytes: number): spare is Ar
 
 /** Large memory comes unzeroed: zeroing 600 KB costs more than filling it. */
 function memory(bytes: number): ArrayBuffer {
-  return bytes < 64 * 1024 ? new ArrayBuffer(bytes) : (Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer);
+  return bytes < 64 * 1024 ? new ArrayBuffer(bytes) : Buffer.allocUnsafeSlow(bytes).buffer;
 }
 
 const padding = new Uint8Array(8);

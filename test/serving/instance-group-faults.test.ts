@@ -67,7 +67,7 @@ test.each([
 
   const fatal = (fault: string): boolean => fault === 'kill' || fault === 'exit';
   let killers = 0;
-  let stopped = false;
+  const stop = { asked: false };
   const killer = (async () => {
     while (deaths < 12) {
       await sleep(20 + next() * 60);
@@ -75,10 +75,10 @@ test.each([
       if (fatal(fault)) killers++;
       await one(fault);
     }
-    stopped = true;
+    stop.asked = true;
   })();
   const client = async (): Promise<void> => {
-    while (!stopped) await one(undefined);
+    while (!stop.asked) await one(undefined);
   };
   await Promise.all([killer, ...Array.from({ length: 6 }, client)]);
   await group[Symbol.asyncDispose]();
@@ -97,11 +97,11 @@ test('processes that are killed from outside, at any moment, lose nothing', asyn
   const next = random(9);
   const group = await instanceGroup(runtime, artifact, { kind: 'process', count: 2, load: { threads: 1, parameters: {} } });
   const alive = new Set<number>();
-  let stopped = false;
+  const stop = { asked: false };
   let answered = 0;
   const failures: string[] = [];
   const client = async (seed: number): Promise<void> => {
-    for (let value = seed; !stopped; value += 10) {
+    for (let value = seed; !stop.asked; value += 10) {
       try {
         const { outputs, parameters } = await group.infer!(request(value, value % 7 === 0 ? 6000 : 2, {}), new Call());
         alive.add(parameters!['pid'] as number);
@@ -124,7 +124,7 @@ test('processes that are killed from outside, at any moment, lose nothing', asyn
         // It died of an earlier kill.
       }
     }
-    stopped = true;
+    stop.asked = true;
   };
   await Promise.all([killer(), ...[1, 2, 3, 4].map(client)]);
   await group[Symbol.asyncDispose]();

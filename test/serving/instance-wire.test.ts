@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isModelportError } from '../../src/errors.ts';
 import { FrameReader, frameHeader } from '../../src/serving/frame-reader.ts';
@@ -93,7 +93,7 @@ test('what is no plain data is refused with the reason', () => {
   expect(() => packMessage({ kind: 'value', id: 1, rest: () => 1 })).toThrow(/cannot cross to or from an instance in a thread or process: .* could not be cloned/);
 });
 
-test('malformed messages are refused, never believed', () => {
+test('fuzz: malformed messages are refused, never believed', () => {
   fc.assert(
     fc.property(message, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 6 }), fc.option(fc.nat(), { nil: undefined }), fc.uint8Array({ maxLength: 200 }), fc.boolean(), (sent, changes, cut, noise, onlyNoise) => {
       const valid = new Uint8Array(packMessage(sent).bytes);
@@ -133,7 +133,7 @@ test('frames come out whole and in order, however the stream is cut', () => {
   );
 });
 
-test('a stream that holds something else is refused', () => {
+test('fuzz: a stream that holds something else is refused', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 8, maxLength: 400, size: 'max' }), fc.boolean(), fc.nat(30), (noise, magic, cut) => {
       const bytes = Uint8Array.from(noise);
