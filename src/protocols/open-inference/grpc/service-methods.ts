@@ -1,0 +1,132 @@
+/** All calls of `inference.GRPCInferenceService` but inference, `grpc.health.v1.Health`, and what reflection tells of them. */
+import { ModelportError } from '../../../errors.ts';
+import { tritonModelConfig } from '../../../formats/triton-model-config.ts';
+import type { GrpcCall, GrpcMethod, ProtocolContext } from '../../../protocol.ts';
+import { indexDocument, modelMetadata, modelStatistics, serverMetadata } from '../documents.ts';
+import { loadRequest } from '../repository-routes.ts';
+import { stateOf } from '../state.ts';
+import { messageCodec } from './messages.ts';
+
+type Message = Record<string, unknown>;
+
+export function serviceMethods(context: ProtocolContext): GrpcMethod[] {
+  const { repository, server } = context;
+  const { regions, trace, log } = stateOf(context);
+  const method = unaryMethod('inference.GRPCInferenceService', 'inference');
+  const served = (request: Message, name = 'name', version = 'version') => repository.get(text(request[name]), text(request[version]) || undefined);
+
+  return [
+    method('ServerLive', 'public', () => ({ live: context.live() })),
+    method('ServerReady', 'public', () => ({ ready: context.live() && repository.allReady() })),
+    method('ModelReady', 'public', (request) => ({ ready: modelReady(context, text(request['name']), text(request['version'])) })),
+    method('ServerMetadata', 'public', () => serverMetadata(server)),
+    method('ModelMetadata', 'inference', (request) => modelMetadata(served(request))),
+    method('ModelConfig', 'inference', (request) => ({ config: tritonModelConfig(served(request)) })),
+    method('ModelStatistics', 'inference', (request) => {
+      const models = request['name'] === '' ? repository.ready() : request['version'] === '' ? repository.ready().filter(({ name }) => name === request['name']) : [served(request)];
+      if (models.length === 0 && request['name'] !== '') served(request);
+      return { model_stats: models.map(modelStatistics) };
+    }),
+    method('RepositoryIndex', 'management', (request) => {
+      refuseRepositoryName(request);
+      return { models: indexDocument(repository.index(), request['ready'] === true) };
+    }),
+    method('RepositoryModelLoad', 'management', async (request) => {
+      refuseRepositoryName(request);
+      await repository.load(text(request['model_name']), loadRequest(choices(request['parameters'])));
+      return {};
+    }),
+    method('RepositoryModelUnload', 'management', async (request) => {
+      refuseRepositoryName(request);
+      const { unload_dependents: unloadDependents = false } = choices(request['parameters']);
+      if (typeof unloadDependents !== 'boolean') throw new ModelportError('INVALID_REQUEST', "the parameter 'unload_dependents' must be a bool_param", { at: 'parameters.unload_dependents' });
+      await repository.unload(text(request['model_name']), { unloadDependents });
+      return {};
+    }),
+    method('SystemSharedMemoryStatus', 'management', (request) => ({
+      regions: Object.fromEntries(regions.status(text(request['name']) || undefined).map(({ name, key, offset, byteSize }) => [name, { name, key, offset, byte_size: byteSize }])),
+    })),
+    method('SystemSharedMemoryRegister', 'management', (request) => {
+      regions.register({ name: text(request['name']), key: text(request['key']), offset: Number(request['offset']), byteSize: Number(request['byte_size']) });
+      return {};
+    }),
+    method('SystemSharedMemoryUnregister', 'management', (request) => {
+      regions.unregister(text(request['name']) || undefined);
+      return {};
+    }),
+    // There is no GPU whose memory could be shared: the same answers as a Triton without one.
+    method('CudaSharedMemoryStatus', 'management', (request) => {
+      if (request['name'] !== '') throw new ModelportError('NOT_FOUND', `Unable to find cuda shared memory region: '${text(request['name'])}'`);
+      return { regions: {} };
+    }),
+    method('CudaSharedMemoryRegister', 'management', (request) => {
+      throw new ModelportError('INVALID_REQUEST', `failed to register CUDA shared memory region: '${text(request['name'])}', GPUs not supported`);
+    }),
+    method('CudaSharedMemoryUnregister', 'management', () => ({})),
+    method('TraceSetting', 'management', (request) => {
+      const name = text(request['model_name']) || undefined;
+      if (name !== undefined) repository.get(name);
+      const settings = request['settings'] as Record<string, { value: string[] }>;
+      // A setting without values takes the model's own value back.
+      const change = Object.fromEntries(Object.entries(settings).map(([setting, { value }]) => [setting, value.length === 0 ? null : setting === 'trace_level' ? value : value[0]]));
+      const now = Object.keys(change).length === 0 ? trace.get(name) : trace.update(change, name);
+      return { settings: Object.fromEntries(Object.entries(now).map(([setting, value]) => [setting, { value: typeof value === 'string' ? [value] : value }])) };
+    }),
+    method('LogSettings', 'management', (request) => {
+      const now = log.update(choices(request['settings']));
+      return {
+        settings: Object.fromEntries(
+          Object.entries(now).map(([setting, value]) => [setting, typeof value === 'boolean' ? { bool_param: value } : typeof value === 'number' ? { uint32_param: value } : { string_param: value as string }]),
+        ),
+      };
+    }),
+    unaryMethod('grpc.health.v1.Health', 'grpc.health.v1')(
+      'Check',
+      'public',
+      (request) => {
+        const name = text(request['service']);
+        if (name !== '' && name !== 'inference.GRPCInferenceService' && !repository.index().some((entry) => entry.name === name)) throw new ModelportError('NOT_FOUND', `there is no service or model '${name.slice(0, 200)}'`);
+        const ready = context.live() && (name === '' || name === 'inference.GRPCInferenceService' ? repository.allReady() : modelReady(context, name, ''));
+        return { status: ready ? 'SERVING' : 'NOT_SERVING' };
+      },
+      ['HealthCheckRequest', 'HealthCheckResponse'],
+    ),
+  ];
+}
+
+function modelReady(context: ProtocolContext, name: string, version: string): boolean {
+  try {
+    return context.repository.get(name, version === '' ? undefined : version).ready();
+  } catch {
+    return false;
+  }
+}
+
+function unaryMethod(service: string, packageName: string) {
+  return (name: string, door: GrpcMethod['door'], answer: (request: Message, call: GrpcCall) => unknown, types: readonly [string, string] = [`${name}Request`, `${name}Response`]): GrpcMethod => {
+    const request = messageCodec(`${packageName}.${types[0]}`);
+    const response = messageCodec(`${packageName}.${types[1]}`);
+    return {
+      path: `/${service}/${name}`,
+      door,
+      requestStream: false,
+      responseStream: false,
+      deserialize: (bytes) => request.read(bytes),
+      serialize: (message) => response.write(message),
+      unary: (message, call) => answer(message as Message, call),
+    };
+  };
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** A map of messages with one set choice each, as its values. */
+function choices(map: unknown): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(map as Record<string, Message>).map(([name, { parameter_choice: choice, ...value }]) => [name, typeof choice === 'string' ? value[choice] : undefined]));
+}
+
+function refuseRepositoryName(request: Message): void {
+  if (text(request['repository_name']) !== '') throw new ModelportError('UNSUPPORTED', "'repository_name' specification is not supported: leave it empty");
+}
