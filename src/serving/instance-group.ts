@@ -14,6 +14,7 @@ import { startInlineInstance } from './inline-instance.ts';
 import { InstanceLostError, type Instance, type InstanceStart, type LoadableRuntime } from './instance.ts';
 import { startProcessInstance } from './process-instance.ts';
 import { startThreadInstance } from './thread-instance.ts';
+import { waitIn, type WaitingCalls } from './waiting-call.ts';
 
 export interface RestartPolicy {
   /** An instance that dies before it answered anything is replaced after this long, then twice as long, and so on. Default 100 ms. */
@@ -116,12 +117,6 @@ interface Slot {
   starting: Promise<void> | undefined;
 }
 
-/** A call that waits for an instance. */
-interface Waiter {
-  grant(slot: Slot): void;
-  refuse(error: unknown): void;
-}
-
 class ReplacingGroup implements InstanceGroup {
   readonly kind: InstanceKind;
   readonly kindReason: string;
@@ -131,12 +126,11 @@ class ReplacingGroup implements InstanceGroup {
   readonly #restart: Required<RestartPolicy>;
   readonly #onStateChange: ((state: InstanceGroupState) => void) | undefined;
   readonly #slots: Slot[];
-  // Calls that wait for an instance of their own: first served are those whose instance died, then by arrival. Sets, so
-  // that a cancelled one leaves at once.
-  readonly #retrying = new Set<Waiter>();
-  readonly #waiting = new Set<Waiter>();
+  // Calls that wait for an instance of their own: first served are those whose instance died, then by arrival.
+  readonly #retrying: WaitingCalls<Slot> = new Set();
+  readonly #waiting: WaitingCalls<Slot> = new Set();
   // Calls that share an instance wait only while there is none.
-  readonly #waitingToShare = new Set<Waiter>();
+  readonly #waitingToShare: WaitingCalls<Slot> = new Set();
   #active = 0;
   #reason: string | undefined;
   #lastState = '';
@@ -258,29 +252,7 @@ class ReplacingGroup implements InstanceGroup {
     const broken = this.#brokenError();
     if (broken !== undefined) throw broken;
     const queue = !exclusive ? this.#waitingToShare : retry ? this.#retrying : this.#waiting;
-    return new Promise<Slot>((resolve, reject) => {
-      const settle = (): void => {
-        queue.delete(waiter);
-        takeBack();
-        clearTimeout(timer);
-      };
-      const waiter: Waiter = {
-        grant: (granted) => {
-          settle();
-          resolve(granted);
-        },
-        refuse: (error) => {
-          settle();
-          reject(error);
-        },
-      };
-      queue.add(waiter);
-      const timer =
-        call.deadlineMs === undefined
-          ? undefined
-          : setTimeout(() => waiter.refuse(new ModelportError('DEADLINE_EXCEEDED', 'the deadline of the request passed while it waited for an instance of the model')), Math.min(Math.max(0, call.deadlineMs - performance.now()), 2 ** 31 - 1));
-      const takeBack = call.onCancel(() => waiter.refuse(new ModelportError('CANCELLED', 'the request was cancelled')));
-    });
+    return waitIn(queue, call, 'an instance of the model');
   }
 
   #leastShared(): Slot | undefined {
