@@ -1,0 +1,8 @@
+/** Every protocol that is served. Adding one is its folder and its line here. */
+import type { Protocol } from '../protocol.ts';
+import { documentation } from './documentation/routes.ts';
+import { openInference } from './open-inference/index.ts';
+import { page } from './page/routes.ts';
+import { predict } from './predict/index.ts';
+
+export const protocols: readonly Protocol[] = [openInference, predict, documentation, page];

@@ -1,0 +1,48 @@
+/** What the predict door needs to know of a task's input schema: its properties and which of them are files. */
+import type { JsonSchema } from '../../model.ts';
+
+export interface InputProperty {
+  readonly name: string;
+  /** JSON types that it takes: `string`, `number` … Empty: any. */
+  readonly types: readonly string[];
+  /** Takes the bytes of a file: `format: image`, or content of a media type. */
+  readonly file: boolean;
+  readonly required: boolean;
+}
+
+/** The properties of an object schema; none for other values. `$ref`s into the schema itself are followed. */
+export function inputProperties(schema: JsonSchema): InputProperty[] {
+  const object = resolve(schema, schema);
+  const properties = object['properties'];
+  if (typeof properties !== 'object' || properties === null) return [];
+  const required = Array.isArray(object['required']) ? (object['required'] as unknown[]) : [];
+  return Object.entries(properties as Record<string, JsonSchema>).map(([name, member]) => {
+    const property = resolve(member, schema);
+    const { type, format, contentMediaType } = property as { type?: unknown; format?: unknown; contentMediaType?: unknown };
+    const types = typeof type === 'string' ? [type] : Array.isArray(type) ? type.filter((each): each is string => typeof each === 'string') : [];
+    const file = format === 'image' || format === 'binary' || (typeof contentMediaType === 'string' && !contentMediaType.startsWith('text/'));
+    return { name, types, file, required: required.includes(name) };
+  });
+}
+
+/** The property that a body of nothing but a file fills: the only one that takes files. */
+export function fileProperty(properties: readonly InputProperty[]): InputProperty | undefined {
+  const files = properties.filter((property) => property.file);
+  const others = properties.filter((property) => !property.file && property.required);
+  return files.length === 1 && others.length === 0 ? files[0] : undefined;
+}
+
+function resolve(schema: JsonSchema, root: JsonSchema): JsonSchema {
+  let current = schema;
+  for (let step = 0; step < 16 && typeof current['$ref'] === 'string'; step++) {
+    const target = current['$ref'].startsWith('#/')
+      ? current['$ref']
+          .slice(2)
+          .split('/')
+          .reduce<unknown>((value, key) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key.replaceAll('~1', '/').replaceAll('~0', '~')] : undefined), root)
+      : undefined;
+    if (typeof target !== 'object' || target === null) return current;
+    current = target as JsonSchema;
+  }
+  return current;
+}
