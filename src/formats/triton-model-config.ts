@@ -12,14 +12,20 @@ export interface TritonConfigReading {
   readonly config: ModelConfig;
   /** Fields that are set and not honoured, each with its path, place and the reason. */
   readonly warnings: readonly string[];
-  /** `config.pbtxt:12` for a path of Triton's (`input[0].dims`); the file alone where the line is unknown. */
-  readonly locate: (tritonPath: string) => string;
+  /** `config.pbtxt:12` for a path of `config` (`inputs[0].shape`); the file alone where the line is unknown. */
+  readonly locate: (path: string) => string;
 }
 
 /** Reads the text of a `config.pbtxt`. Throws `INVALID_CONFIG` naming file, line and the nearest known field. */
 export function readTritonConfigText(text: string, fileName: string): TritonConfigReading {
   const { value, lines } = decodeText(tritonModelConfigType, parsePrototext(text, fileName), fileName);
-  return readTritonConfig(value, (path) => (lines.has(path) ? `${fileName}:${lines.get(path)}` : fileName));
+  return readTritonConfig(value, (path) => {
+    // A path without a line of its own is told by the nearest one around it.
+    for (let outer = path; outer !== ''; outer = outer.replace(/(?:^|\.)[^.[\]]+$|\[[^\]]*\]$/, '')) {
+      if (lines.has(outer)) return `${fileName}:${lines.get(outer)}`;
+    }
+    return fileName;
+  });
 }
 
 /** Reads the JSON form, already parsed. `source` names it in errors: `the config of the load request`. */
@@ -44,6 +50,21 @@ const formatsByPlatform: Readonly<Record<string, string>> = {
   pytorch_libtorch: 'torchscript', pytorch: 'torchscript', tensorrt_plan: 'tensorrt', tensorrt: 'tensorrt',
   openvino: 'openvino', python: 'python',
 };
+
+/** Where a path of our config comes from, first match first; `[…]` of lists stay. */
+const tritonPaths: readonly (readonly [RegExp, string])[] = [
+  [/^inputs\b/, 'input'], [/^outputs\b/, 'output'], [/\.shape$/, '.dims'], [/\.datatype$/, '.data_type'], [/\.labelsFile$/, '.label_filename'],
+  [/^batching\.(preferredSizes|maxQueueDelayMs|preserveOrder)$/, 'dynamic_batching'], [/^batching\b.*/, 'max_batch_size'], [/^queue\b.*/, 'dynamic_batching'],
+  [/^instances\b.*/, 'instance_group'], [/^versions\b.*/, 'version_policy'], [/^sequences\.controls\b/, 'sequence_batching.control_input'],
+  [/^sequences\.states\b/, 'sequence_batching.state'], [/^sequences\b.*/, 'sequence_batching'], [/^ensemble\.steps\b/, 'ensemble_scheduling.step'],
+  [/^ensemble\b.*/, 'ensemble_scheduling'], [/^warmup\b/, 'model_warmup'], [/^file$/, 'default_model_filename'], [/^format$/, 'platform'], [/^cache$/, 'response_cache'],
+];
+
+function tritonPath(path: string): string {
+  let result = path;
+  for (const [pattern, replacement] of tritonPaths) result = result.replace(pattern, replacement);
+  return result;
+}
 
 const microsecondsPerMs = 1000;
 
@@ -78,7 +99,7 @@ class TritonConfigMapping {
     if (triton.response_cache !== undefined) config.cache = triton.response_cache.enable === true;
     this.#parameters(config);
     this.#reportUnhonoured();
-    return { config, warnings: this.#warnings, locate: this.#locate };
+    return { config, warnings: this.#warnings, locate: (path) => this.#locate(tritonPath(path)) };
   }
 
   #format(): string | undefined {
@@ -363,7 +384,8 @@ function queuePolicy(triton: NonNullable<TritonModelConfig['dynamic_batching']>[
     ...(triton.max_queue_size === undefined ? {} : { maxSize: triton.max_queue_size }),
     ...(triton.default_timeout_microseconds === undefined ? {} : { defaultTimeoutMs: triton.default_timeout_microseconds / microsecondsPerMs }),
     ...(triton.timeout_action === undefined ? {} : { timeoutAction: triton.timeout_action === 'DELAY' ? ('delay' as const) : ('reject' as const) }),
-    ...(triton.allow_timeout_override === undefined ? {} : { allowTimeoutOverride: triton.allow_timeout_override }),
+    // Where Triton has a policy that does not say so, timeouts of requests do not count; ours count by default.
+    allowTimeoutOverride: triton.allow_timeout_override ?? false,
   };
 }
 

@@ -1,0 +1,111 @@
+/** Loading one version: open, verify, explain, assemble and warm up. Nothing serves before all of it went well. */
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Artifact, ArtifactFile } from '../artifact.ts';
+import { ModelportError } from '../errors.ts';
+import type { Signature } from '../model.ts';
+import { ensembleFacts } from './ensemble-facts.ts';
+import { explainConfig, type Explanation, type ModelFacts } from './explain-config.ts';
+import { findModelFile, recognizeFormat, type FoundModel, type FoundVersion, type ModelFormat } from './model-layout.ts';
+import type { AssembledModel } from './served-version.ts';
+
+export interface OpenedArtifact {
+  /** With the metadata that the file carries. */
+  readonly artifact: Artifact;
+  readonly facts: ModelFacts;
+  /** What metadata calls the platform: `onnxruntime_onnx`. */
+  readonly platform: string;
+  /** What the file holds and cannot be offered; becomes part of the config's warnings. */
+  readonly warnings?: readonly string[];
+}
+
+export interface AssembleRequest {
+  readonly name: string;
+  readonly version: string;
+  readonly artifact: Artifact;
+  readonly platform: string;
+  readonly explanation: Explanation;
+  /** The folder of the model, where config, warm-up data and initial states lie. */
+  readonly directory: string;
+}
+
+/** How artifacts become models: handed in, so that `serving` names neither a file format nor a runtime. */
+export interface LoadFunctions {
+  readonly formats: readonly ModelFormat[];
+  /** Reads and verifies a file. Throws `INVALID_MODEL`. Not called for ensembles, which have no file. */
+  open(artifact: Artifact): Promise<OpenedArtifact>;
+  /** Loads, warms up and wraps. What it rejects with is the reason in the index; nothing stays behind. */
+  assemble(request: AssembleRequest): Promise<AssembledModel>;
+}
+
+export interface LoadedVersion {
+  readonly assembled: AssembledModel;
+  readonly artifact: Artifact;
+  readonly platform: string;
+}
+
+/** Gives the signature of a model that serves, for ensembles. */
+export type SignatureLookup = (model: string, version: string | undefined) => Signature;
+
+export async function loadVersion(found: FoundModel, version: FoundVersion, functions: LoadFunctions, signatureOf: SignatureLookup): Promise<LoadedVersion> {
+  const { artifact, platform, explanation } = await explainVersion(found, version, functions, signatureOf);
+  const assembled = await functions.assemble({ name: found.name, version: version.version, artifact, platform, directory: found.directory, explanation });
+  return { assembled, artifact, platform };
+}
+
+/** What a version is and which config it would be served with, without loading it. */
+export async function explainVersion(
+  found: FoundModel,
+  version: FoundVersion,
+  functions: Omit<LoadFunctions, 'assemble'>,
+  signatureOf: SignatureLookup,
+): Promise<Omit<OpenedArtifact, 'warnings'> & { readonly explanation: Explanation }> {
+  const opened = found.config?.config.ensemble === undefined ? await openFile(found, version, functions) : openEnsemble(found, version, signatureOf);
+  const { artifact, facts, platform } = opened;
+  const explanation = await explainConfig({
+    name: found.name,
+    format: artifact.format,
+    facts,
+    directory: found.directory,
+    ...(artifact.main === '' ? {} : { file: artifact.main }),
+    ...(found.config === undefined ? {} : { reading: found.config }),
+    ...(found.labelsFile === undefined ? {} : { labelsFile: found.labelsFile }),
+  });
+  const config = { ...explanation.config, warnings: [...explanation.config.warnings, ...(opened.warnings ?? [])] };
+  return { artifact, facts, platform, explanation: { ...explanation, config } };
+}
+
+async function openFile(found: FoundModel, version: FoundVersion, functions: Omit<LoadFunctions, 'assemble'>): Promise<OpenedArtifact> {
+  const reading = found.config;
+  const main = await findModelFile(version.directory, reading?.config.file ?? found.file, functions.formats);
+  const format = await recognizeFormat(join(version.directory, main), functions.formats);
+  const wanted = reading?.config.format;
+  if (wanted !== undefined && wanted !== format) {
+    const at = reading!.locate('format');
+    throw new ModelportError('INVALID_CONFIG', `the format is '${wanted}' in the config (${at}), but ${main} is ${format}`, { at });
+  }
+  return await functions.open({ format, directory: version.directory, main, files: await filesOf(version.directory, main, found.file === undefined), metadata: {} });
+}
+
+function openEnsemble(found: FoundModel, version: FoundVersion, signatureOf: SignatureLookup): OpenedArtifact {
+  return {
+    artifact: { format: 'ensemble', directory: version.directory, main: '', files: [], metadata: {} },
+    facts: ensembleFacts(found.name, found.config!, signatureOf),
+    platform: 'ensemble',
+  };
+}
+
+const maximumFiles = 10_000;
+
+/** The model file and what lies beside it: in a folder of its own everything, else what is named after it. */
+async function filesOf(directory: string, main: string, ownFolder: boolean): Promise<ArtifactFile[]> {
+  const folder = main.includes('/') ? `${dirname(main)}/` : '';
+  const stem = basename(main).replace(/\.[^.]*$/, '');
+  const names = (await readdir(join(directory, folder))).filter((name) => !name.startsWith('.') && (ownFolder || name.startsWith(`${stem}.`) || name.startsWith(`${stem}_`)));
+  const files: ArtifactFile[] = [];
+  for (const name of names.sort().slice(0, maximumFiles)) {
+    const status = await stat(join(directory, folder, name)).catch(() => undefined);
+    if (status?.isFile() === true) files.push({ path: folder + name, sizeBytes: status.size });
+  }
+  return files;
+}
