@@ -23,6 +23,9 @@ export function App() {
   const [code, setCode] = useState(false);
   const [open, setOpen] = useState<'palette' | 'keys'>();
   const commands = useRef<Commands>({});
+  const offer = useCallback((offered: Commands) => {
+    commands.current = offered;
+  }, []);
   const main = useRef<HTMLElement>(null);
   useShortcuts(commands, { openPalette: () => setOpen('palette'), openKeys: () => setOpen('keys') });
 
@@ -52,7 +55,7 @@ export function App() {
   const banner = server.status === 'gone' || server.status === 'failed' ? <GoneBanner failed={server.status === 'failed' ? server.message : undefined} onRetry={refresh} /> : null;
   return (
     <ToastProvider>
-      <CommandsContext value={commands}>
+      <CommandsContext value={offer}>
         <div className={`app${embedded ? ' embed' : ''}${code && shown.page === 'model' ? ' with-drawer' : ''}`}>
           {!embedded && (
             <>

@@ -16,11 +16,11 @@ const languageName = 'modelport-language';
 export function CodeDrawer({ request, onClose }: CodeDrawerProps) {
   const [chosen, setChosen] = useState(() => localStorage.getItem(languageName) ?? 'curl');
   const copy = useCopy();
-  const last = useRef<RequestFacts>(undefined);
+  const [last, setLast] = useState(request);
   const tabs = useRef<HTMLDivElement>(null);
-  if (request !== undefined) last.current = request;
+  if (request !== undefined && request !== last) setLast(request);
   const language = languages.find(({ id }) => id === chosen) ?? languages[0]!;
-  const snippet: Snippet | undefined = last.current === undefined ? undefined : language.write(last.current);
+  const snippet: Snippet | undefined = last === undefined ? undefined : language.write(last);
 
   useEffect(() => tabs.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus({ preventScroll: true }), []);
 
@@ -49,7 +49,7 @@ export function CodeDrawer({ request, onClose }: CodeDrawerProps) {
       <pre className="code-text" id="code-panel" role="tabpanel" aria-labelledby={`tab-${language.id}`} tabIndex={0} data-testid="code"><code>{snippet === undefined ? 'Fill in the form first.' : highlight(snippet.shown)}</code></pre>
       <div className="row">
         <button type="button" className="button" disabled={snippet === undefined} onClick={() => void copy(snippet!.full, 'Code')}><Icon name="copy" size={14} />Copy</button>
-        {snippet?.bodyFile !== undefined && <button type="button" className="button" onClick={() => download(snippet.bodyFile!, last.current!.body)}><Icon name="download" size={14} />{snippet.bodyFile}</button>}
+        {snippet?.bodyFile !== undefined && <button type="button" className="button" onClick={() => download(snippet.bodyFile!, last!.body)}><Icon name="download" size={14} />{snippet.bodyFile}</button>}
         {snippet !== undefined && snippet.full !== snippet.shown && <span className="caption">Copy takes the image in full.</span>}
       </div>
     </aside>

@@ -38,7 +38,7 @@ export const languages: readonly Language[] = [
 
 function curl({ url, body, needsKey, model }: RequestFacts): Snippet {
   const key = needsKey ? ` \\\n  -H "Authorization: Bearer $MODELPORT_API_KEY"` : '';
-  const head = `curl -sS ${shellQuote(url)} \\\n  -H 'Content-Type: application/json'${key} \\\n`;
+  const head = `curl -sS ${/^[\w:/.~%-]+$/.test(url) ? url : shellQuote(url)} \\\n  -H 'Content-Type: application/json'${key} \\\n`;
   if (body.length > mostInlineBytes) return fromFile(`${head}  --data-binary @${model}-input.json`, model);
   return shortened(`${head}  -d ${shellQuote(prettyBody(body, 2))}`);
 }
@@ -118,7 +118,7 @@ function pythonLiteral(value: JsonValue, indent: string): string {
     return flat ? `[${items.join(', ')}]` : `[\n${items.map((item) => `${inner}${item},\n`).join('')}${indent}]`;
   }
   const entries = Object.entries(value);
-  return entries.length === 0 ? '{}' : `{\n${entries.map(([name, item]) => `${inner}${JSON.stringify(name)}: ${pythonLiteral(item as JsonValue, inner)},\n`).join('')}${indent}}`;
+  return entries.length === 0 ? '{}' : `{\n${entries.map(([name, item]) => `${inner}${JSON.stringify(name)}: ${pythonLiteral(item, inner)},\n`).join('')}${indent}}`;
 }
 
 function scriptLiteral(value: JsonValue, indent = ''): string {
@@ -132,7 +132,7 @@ function scriptLiteral(value: JsonValue, indent = ''): string {
   }
   const entries = Object.entries(value);
   const name = (key: string): string => (/^[A-Za-z_$][\w$]*$/.test(key) ? key : scriptString(key));
-  return entries.length === 0 ? '{}' : `{\n${entries.map(([key, item]) => `${inner}${name(key)}: ${scriptLiteral(item as JsonValue, inner)},\n`).join('')}${indent}}`;
+  return entries.length === 0 ? '{}' : `{\n${entries.map(([key, item]) => `${inner}${name(key)}: ${scriptLiteral(item, inner)},\n`).join('')}${indent}}`;
 }
 
 function scriptString(text: string): string {

@@ -15,6 +15,12 @@ export function formatJson(value: unknown, indent = 0): string {
   return write(value, indent, '\n');
 }
 
+/** A value as a person reads it: text as it is, anything else as JSON, nothing as ''. */
+export function writtenText(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : formatJson(value);
+}
+
 function write(value: unknown, indent: number, lineStart: string): string {
   switch (typeof value) {
     case 'string': return JSON.stringify(value);

@@ -44,6 +44,7 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
   const [history, setHistory] = useState(() => readHistory(model));
   const form = useRef<HTMLDivElement>(null);
   const runner = useRunner(endpoint, first.session?.answer, onFailure);
+  const { problem, run: send } = runner;
   const copy = useCopy();
   const say = useToast();
 
@@ -51,9 +52,8 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
   const mistakes = useMemo(() => endpoint.problems(value), [endpoint, value]);
   const problems = useMemo<readonly FieldProblem[]>(() => {
     if (attempted && mistakes.length > 0) return mistakes;
-    const { problem } = runner;
     return problem?.field !== undefined && refused === value ? [{ field: problem.field, message: problem.message }] : [];
-  }, [attempted, mistakes, runner, refused, value]);
+  }, [attempted, mistakes, problem, refused, value]);
 
   const remember = useCallback((sent: unknown, answer: Answer) => {
     setHistory((entries) => addToHistory(model, entries, {
@@ -68,11 +68,11 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
 
   const start = useCallback(async (sent: unknown, options: { readonly record: boolean }) => {
     setRefused(sent);
-    const answer = await runner.run(sent);
+    const answer = await send(sent);
     if (answer === undefined) return;
     setAnswered(sent);
     if (options.record) remember(sent, answer);
-  }, [remember, runner.run]);
+  }, [remember, send]);
 
   const run = useCallback(() => {
     setAttempted(true);
@@ -97,10 +97,13 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
   // The first example, or what a link brought, is answered before anyone asks.
   const began = useRef(false);
   useEffect(() => {
-    if (began.current || !first.runAtOnce) return;
-    began.current = true;
-    setAttempted(linked !== undefined);
-    if (endpoint.problems(first.value).length === 0) void start(first.value, { record: true });
+    if (began.current || !first.runAtOnce) return undefined;
+    const timer = setTimeout(() => {
+      began.current = true;
+      setAttempted(linked !== undefined);
+      if (endpoint.problems(first.value).length === 0) void start(first.value, { record: true });
+    });
+    return () => clearTimeout(timer);
   }, [endpoint, first, linked, start]);
 
   useEffect(() => keepSession(model, version, { value, answer: runner.answer, answered, live }), [model, version, value, runner.answer, answered, live]);

@@ -81,7 +81,7 @@ function ModelHead({ model, version, code, onCode }: HeadProps) {
       {served !== undefined && <span className="tag">{served.predict?.task ?? served.platform}</span>}
       {onCode !== undefined && (
         <div className="head-end">
-          <button type="button" className="button" aria-expanded={code} aria-keyshortcuts="c" onClick={() => onCode(!code)}><Icon name="code" size={14} /><span><span className="long">Use from </span>code</span></button>
+          <button type="button" className="button" aria-label="Use from code" aria-expanded={code} aria-keyshortcuts="c" onClick={() => onCode(!code)}><Icon name="code" size={14} /><span className="long">Use from code</span><span className="short" aria-hidden="true">Code</span></button>
         </div>
       )}
       {served?.description !== undefined && <p className="model-about">{served.description}</p>}

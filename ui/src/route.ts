@@ -5,7 +5,7 @@ export type Route =
   | { readonly page: 'model'; readonly name: string; readonly version?: string; readonly input?: string };
 
 export function parseRoute(hash: string): Route {
-  const [path = '', query = ''] = splitOnce(hash.replace(/^#/, ''), '?');
+  const [path, query = ''] = splitOnce(hash.replace(/^#/, ''), '?');
   const parts = path.split('/').filter((part) => part !== '').map(decode);
   if (parts[0] === 'dashboard') return { page: 'dashboard' };
   if (parts[0] === 'models' && parts[1] !== undefined) {

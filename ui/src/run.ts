@@ -24,8 +24,6 @@ export interface Runner {
 export function useRunner(endpoint: Endpoint, first: Answer | undefined, onFailure: (error: ServerError) => void): Runner {
   const [state, setState] = useState<{ running: boolean; answer: Answer | undefined; problem: RunProblem | undefined }>({ running: false, answer: first, problem: undefined });
   const current = useRef<AbortController | undefined>(undefined);
-  const report = useRef(onFailure);
-  report.current = onFailure;
 
   useEffect(() => () => current.current?.abort(), []);
 
@@ -41,11 +39,11 @@ export function useRunner(endpoint: Endpoint, first: Answer | undefined, onFailu
       return answer;
     } catch (error) {
       if (controller.signal.aborted) return undefined;
-      if (error instanceof ServerError) report.current(error);
+      if (error instanceof ServerError) onFailure(error);
       setState((before) => ({ ...before, running: false, problem: describe(endpoint, error) }));
       return undefined;
     }
-  }, [endpoint]);
+  }, [endpoint, onFailure]);
 
   const cancel = useCallback(() => {
     current.current?.abort();

@@ -1,5 +1,6 @@
 /** Turns the JSON Schema of a predict input into the fields of a form. Pure. */
 import type { JsonSchema, SchemaHints } from './api-types.ts';
+import { writtenText } from './json.ts';
 
 interface Common {
   /** '' for a value that is not an object. */
@@ -222,7 +223,7 @@ function problemOf(entry: Field, value: unknown): string | undefined {
     if (entry.minimum !== undefined && value < entry.minimum) return `At least ${entry.minimum}, please.`;
     if (entry.maximum !== undefined && value > entry.maximum) return `At most ${entry.maximum}, please.`;
   }
-  if (entry.kind === 'text' && entry.maxLength !== undefined && String(value).length > entry.maxLength) return `At most ${entry.maxLength} characters; this has ${String(value).length}.`;
+  if (entry.kind === 'text' && entry.maxLength !== undefined && writtenText(value).length > entry.maxLength) return `At most ${entry.maxLength} characters; this has ${writtenText(value).length}.`;
   if (entry.kind === 'json' && value instanceof UnreadJson) return value.message;
   return undefined;
 }

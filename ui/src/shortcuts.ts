@@ -8,16 +8,15 @@ export interface Commands {
   cancel?: () => void;
 }
 
-export const CommandsContext = createContext<RefObject<Commands>>({ current: {} });
+/** Tells the page which commands there are now. */
+export const CommandsContext = createContext<(commands: Commands) => void>(() => {});
 
 /** Offers commands while the component is shown. */
 export function useCommands(commands: Commands): void {
-  const holder = useContext(CommandsContext);
+  const offer = useContext(CommandsContext);
   useEffect(() => {
-    holder.current = commands;
-    return () => {
-      if (holder.current === commands) holder.current = {};
-    };
+    offer(commands);
+    return () => offer({});
   });
 }
 

@@ -108,7 +108,7 @@ function fromJson(text: string): WrittenTensor {
   try {
     value = parseJson(text);
   } catch (error) {
-    throw new Error(`is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Error(`is not valid JSON: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
   const shape: number[] = [];
   for (let level = value; Array.isArray(level); level = (level as readonly JsonValue[])[0] ?? null) {

@@ -1,7 +1,7 @@
 /** People's door of a model with a task: a value by one schema in, a value by another out. */
 import type { PagePredict } from '../api-types.ts';
 import { FieldForm } from '../inputs/field-form.tsx';
-import { formatJson } from '../json.ts';
+import { formatJson, writtenText } from '../json.ts';
 import { summarizeValue, ValueView } from '../outputs/value-view.tsx';
 import { fieldAt, fieldsOf, getAt, initialValue, problemsOf, type Field } from '../schema.ts';
 import type { Endpoint, Summary } from './endpoint.ts';
@@ -45,9 +45,9 @@ function summarizeInput(fields: readonly Field[], value: unknown): Summary {
   for (const field of fields) {
     const item = getAt(value, field.path);
     if (item === undefined || field.advanced) continue;
-    if (field.kind === 'image') image ??= String(item);
+    if (field.kind === 'image') image ??= writtenText(item);
     else if (typeof item === 'object') parts.push(formatJson(item).slice(0, 60));
-    else parts.push(field.kind === 'number' && field.unit !== undefined && fields.length < 3 ? `${item} ${field.unit}` : String(item));
+    else parts.push(field.kind === 'number' && field.unit !== undefined && fields.length < 3 ? `${writtenText(item)} ${field.unit}` : writtenText(item));
   }
   const text = parts.join(' · ').slice(0, 120);
   return image === undefined ? { text: text === '' ? 'Empty' : text } : { text, image };

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'react';
+import { useEffect, useEffectEvent, useRef } from 'react';
 
 export interface CameraProps {
   /** A JPEG as a data URL. */
@@ -9,8 +9,7 @@ export interface CameraProps {
 /** What the camera sees until a picture is taken; it is switched off when this leaves the page. */
 export function Camera({ onTake, onFail }: CameraProps) {
   const video = useRef<HTMLVideoElement>(null);
-  const fail = useRef(onFail);
-  fail.current = onFail;
+  const fail = useEffectEvent(onFail);
 
   useEffect(() => {
     let stream: MediaStream | undefined;
@@ -21,7 +20,7 @@ export function Camera({ onTake, onFail }: CameraProps) {
         if (left) stopStream(opened);
         else if (video.current !== null) video.current.srcObject = opened;
       },
-      () => fail.current('The camera could not be opened. Allow it for this page, or choose a file.'),
+      () => fail('The camera could not be opened. Allow it for this page, or choose a file.'),
     );
     return () => {
       left = true;

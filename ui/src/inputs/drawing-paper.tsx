@@ -64,11 +64,11 @@ export function DrawingPaper({ ref, id, image, ink, brush, label, onChange }: Dr
     }
     let left = false;
     const loaded = new Image();
-    loaded.onload = () => {
+    loaded.addEventListener('load', () => {
       if (left) return;
       picture.current = loaded;
       paint();
-    };
+    });
     loaded.src = image;
     return () => {
       left = true;

@@ -94,7 +94,7 @@ function FieldRow({ field, value, problem, onChange, onPaste }: RowProps) {
         <span className="caption">{captionOf(field)}</span>
       </div>
       {about !== undefined && <p className="field-about" id={`${id}-about`}>{about}</p>}
-      <Control field={field as never} id={id} value={value} invalid={problem !== undefined} describedBy={`${about === undefined ? '' : `${id}-about `}${problem === undefined ? '' : `${id}-problem`}`.trim()} onChange={onChange} />
+      <Control field={field} id={id} value={value} invalid={problem !== undefined} describedBy={`${about === undefined ? '' : `${id}-about `}${problem === undefined ? '' : `${id}-problem`}`.trim()} onChange={onChange} />
       <FieldProblemText id={`${id}-problem`} problem={problem} />
     </div>
   );

@@ -1,5 +1,5 @@
 /** An image: drawn, dropped, pasted, chosen or taken. The value is a data URL. */
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { Icon } from '../icons.tsx';
 import { Camera } from './camera.tsx';
 import { DrawingPaper, type DrawingPaperHandle } from './drawing-paper.tsx';
@@ -24,17 +24,15 @@ export function ImageControl({ field, id, value, invalid, describedBy, onChange 
     setCamera(false);
     onChange(await readAsDataUrl(file));
   };
-  const latest = useRef(take);
-  latest.current = take;
-
   // An image pasted anywhere on the page belongs here.
+  const takePasted = useEffectEvent((event: globalThis.ClipboardEvent) => {
+    const file = [...(event.clipboardData?.files ?? [])].find((candidate) => candidate.type.startsWith('image/'));
+    if (file === undefined) return;
+    event.preventDefault();
+    void take(file);
+  });
   useEffect(() => {
-    const paste = (event: globalThis.ClipboardEvent): void => {
-      const file = [...(event.clipboardData?.files ?? [])].find((candidate) => candidate.type.startsWith('image/'));
-      if (file === undefined) return;
-      event.preventDefault();
-      void latest.current(file);
-    };
+    const paste = (event: globalThis.ClipboardEvent): void => takePasted(event);
     document.addEventListener('paste', paste);
     return () => document.removeEventListener('paste', paste);
   }, []);
@@ -99,8 +97,8 @@ export function ImageControl({ field, id, value, invalid, describedBy, onChange 
 function readAsDataUrl(file: Blob): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.onload = () => resolve(reader.result as string);
-    reader.onerror = () => reject(reader.error ?? new Error('the file could not be read'));
+    reader.addEventListener('load', () => resolve(reader.result as string));
+    reader.addEventListener('error', () => reject(reader.error ?? new Error('the file could not be read')));
     reader.readAsDataURL(file);
   });
 }

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { writtenText } from '../json.ts';
 import type { ControlProps } from './field-form.tsx';
 
 export function NumberControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'number'>) {
@@ -70,7 +71,7 @@ export function NumberControl({ field, id, value, invalid, describedBy, onChange
 }
 
 function format(value: unknown): string {
-  return typeof value === 'number' ? (Number.isNaN(value) ? '' : String(value)) : value === undefined || value === null ? '' : String(value);
+  return typeof value === 'number' ? (Number.isNaN(value) ? '' : String(value)) : writtenText(value);
 }
 
 /** A hundredth of the range, rounded to 1, 2 or 5 times a power of ten. */

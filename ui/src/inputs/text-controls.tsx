@@ -1,13 +1,13 @@
 import { useEffect, useRef, useState } from 'react';
 import { Icon } from '../icons.tsx';
-import { formatJson, parseJson } from '../json.ts';
+import { formatJson, parseJson, writtenText } from '../json.ts';
 import { UnreadJson } from '../schema.ts';
 import type { ControlProps } from './field-form.tsx';
 
 export function TextControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'text'>) {
   const shared = {
     id,
-    value: value === undefined || value === null ? '' : String(value),
+    value: writtenText(value),
     'aria-invalid': invalid,
     'aria-describedby': describedBy || undefined,
     onChange: (event: { target: { value: string } }) => onChange(event.target.value === '' && !field.required ? undefined : event.target.value),

@@ -1,4 +1,4 @@
-import type { JsonValue } from '../json.ts';
+import { writtenText, type JsonValue } from '../json.ts';
 import { isObject } from '../schema.ts';
 
 const shownItems = 100;
@@ -12,7 +12,7 @@ function Node({ value, name, depth }: { readonly value: JsonValue; readonly name
   const label = name === undefined ? null : <span className="json-name">{name}: </span>;
   const entries: readonly (readonly [string, JsonValue])[] | undefined = Array.isArray(value)
     ? (value as readonly JsonValue[]).map((item, index) => [String(index), item] as const)
-    : isObject(value) ? Object.entries(value) as [string, JsonValue][] : undefined;
+    : isObject(value) ? Object.entries(value) : undefined;
   if (entries === undefined) return <div className="json-leaf">{label}<Leaf value={value} /></div>;
   if (Array.isArray(value) && value.length <= 16 && value.every((item) => typeof item !== 'object')) {
     return <div className="json-leaf">{label}[{value.map((item: JsonValue, index: number) => <span key={index}>{index > 0 && ', '}<Leaf value={item} /></span>)}]</div>;
@@ -30,5 +30,5 @@ function Node({ value, name, depth }: { readonly value: JsonValue; readonly name
 
 function Leaf({ value }: { readonly value: JsonValue }) {
   if (typeof value === 'string') return <span className="json-string">{JSON.stringify(value.length > 2000 ? `${value.slice(0, 2000)}…` : value)}</span>;
-  return <span className="json-number">{String(value)}</span>;
+  return <span className="json-number">{writtenText(value)}</span>;
 }

@@ -24,7 +24,7 @@ export function TensorView({ tensor, spec }: { readonly tensor: AnsweredTensor; 
   if (data.length === 0) return <p className="quiet">No elements.</p>;
   if (data.length === 1) return <p className="big-number">{formatElement(data[0]!)}{spec?.unit !== undefined && <span className="unit">{spec.unit}</span>}</p>;
   const labels = spec?.labels;
-  if (labels !== undefined && numeric && data.length === labels.length) return <ScoreBars scores={labelled(data as readonly number[], labels)} />;
+  if (labels !== undefined && numeric && data.length === labels.length) return <ScoreBars scores={labelled(data, labels)} />;
 
   const width = shape.at(-1) ?? data.length;
   const matrix = shape.filter((size) => size > 1).length <= 2 && width <= widestTable;
@@ -73,7 +73,7 @@ function formatElement(element: Element): string {
 export function summarizeTensor({ name, shape, data }: AnsweredTensor, labels: readonly string[] | undefined): string {
   if (data.length === 1) return `${name} ${formatElement(data[0]!)}`;
   if (labels !== undefined && data.length === labels.length && data.every((element) => typeof element === 'number')) {
-    const scores = labelled(data as readonly number[], labels);
+    const scores = labelled(data, labels);
     return `${scores[0]!.label} ${formatScore(scores[0]!.score, areProbabilities(scores))}`;
   }
   return data.length <= 4 ? `${name} ${data.map(formatElement).join(', ')}` : `${name} [${shape.join(', ')}]`;

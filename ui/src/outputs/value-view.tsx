@@ -1,7 +1,7 @@
 /** Shows a value as the thing it is. The first view that matches is taken; a new kind of output is one line here. */
 import type { ComponentType } from 'react';
 import type { JsonSchema } from '../api-types.ts';
-import { formatJson, type JsonValue } from '../json.ts';
+import { formatJson, writtenText, type JsonValue } from '../json.ts';
 import { humanize, isObject } from '../schema.ts';
 import { JsonTree } from './json-tree.tsx';
 import { formatNumber, formatScore, areProbabilities, labelScoresOf } from './label-scores.ts';
@@ -22,8 +22,8 @@ const views: readonly View[] = [
   { matches: (value) => labelScoresOf(value) !== undefined, Component: ({ value }) => <ScoreBars scores={labelScoresOf(value)!} /> },
   { matches: (value) => winnerOf(value) !== undefined, Component: WinnerView },
   { matches: (value) => typeof value === 'number' || typeof value === 'bigint', Component: NumberView },
-  { matches: (value) => typeof value === 'string' && value.startsWith('data:image/'), Component: ({ value }) => <img className="image-output" src={String(value)} alt="Output" /> },
-  { matches: (value) => typeof value === 'string' || typeof value === 'boolean', Component: ({ value }) => <p className={String(value).length <= 40 ? 'big-number' : 'text-output'}>{String(value)}</p> },
+  { matches: (value) => typeof value === 'string' && value.startsWith('data:image/'), Component: ({ value }) => <img className="image-output" src={writtenText(value)} alt="Output" /> },
+  { matches: (value) => typeof value === 'string' || typeof value === 'boolean', Component: ({ value }) => <p className={writtenText(value).length <= 40 ? 'big-number' : 'text-output'}>{writtenText(value)}</p> },
   { matches: isRecords, Component: ({ value }) => <RecordsTable records={value as readonly Record<string, JsonValue>[]} /> },
   { matches: (value) => isObject(value) && Object.keys(value).length > 0, Component: MembersView },
 ];
@@ -36,11 +36,11 @@ export function ValueView({ value, schema }: ViewProps) {
 /** `{label: 'setosa', scores: […]}`: the scores say it all. */
 function winnerOf(value: JsonValue): { readonly scores: JsonValue; readonly rest: Record<string, JsonValue> } | undefined {
   if (!isObject(value)) return undefined;
-  const found = Object.entries(value).find(([, member]) => labelScoresOf(member as JsonValue) !== undefined);
+  const found = Object.entries(value).find(([, member]) => labelScoresOf(member) !== undefined);
   if (found === undefined) return undefined;
-  const best = labelScoresOf(found[1] as JsonValue)![0]!;
-  const rest = Object.entries(value).filter(([name, member]) => name !== found[0] && String(member) !== best.label && member !== best.score);
-  return { scores: found[1] as JsonValue, rest: Object.fromEntries(rest) as Record<string, JsonValue> };
+  const best = labelScoresOf(found[1])![0]!;
+  const rest = Object.entries(value).filter(([name, member]) => name !== found[0] && writtenText(member) !== best.label && member !== best.score);
+  return { scores: found[1], rest: Object.fromEntries(rest) as Record<string, JsonValue> };
 }
 
 function WinnerView({ value, schema }: ViewProps) {
@@ -95,7 +95,7 @@ export function summarizeValue(value: JsonValue): string {
   if (Array.isArray(value)) return `${value.length} items`;
   if (isObject(value)) {
     const first = Object.entries(value).find(([, member]) => typeof member === 'number' || typeof member === 'string');
-    if (first !== undefined) return `${humanize(first[0])} ${summarizeValue(first[1] as JsonValue)}`;
+    if (first !== undefined) return `${humanize(first[0])} ${summarizeValue(first[1])}`;
   }
   return formatJson(value).slice(0, 80);
 }
