@@ -159,6 +159,7 @@ function tableRows(rows: readonly (readonly string[])[], columns: number): strin
       const room = columns - visibleLength(before);
       if (visibleLength(last) <= room || room < 20) return `${before}${last}`.trimEnd();
       // Colour codes open at the cell's start and close at its end: every line gets its own.
+      // eslint-disable-next-line no-control-regex
       const [, open = '', text = last, close = ''] = /^(\u001b\[[\d;]*m)?(.*?)(\u001b\[[\d;]*m)?$/s.exec(last) ?? [];
       return wrap(text, room)
         .map((line, index) => `${index === 0 ? before : ' '.repeat(visibleLength(before))}${open}${line}${close}`)

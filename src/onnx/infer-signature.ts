@@ -96,12 +96,11 @@ export function inferSignature(model: ModelProto): InferredSignature {
  * weight had to be listed as an input, and exporters kept doing so: where all initializers are listed, they are weights.
  */
 function defaultedInputs(model: ModelProto, graph: GraphProto): Map<string, 'weight' | 'default'> {
-  const initialized = new Set<string>();
-  for (const tensor of graph.initializer) if (tensor.name !== undefined) initialized.add(tensor.name);
-  for (const sparse of graph.sparseInitializer) if (sparse.values?.name !== undefined) initialized.add(sparse.values.name);
-  const listed = graph.input.filter((input) => initialized.has(input.name ?? ''));
-  const weights = (model.irVersion ?? 0) < 4 || (listed.length === initialized.size && listed.length > 1);
-  return new Map(listed.map((input) => [input.name ?? '', weights ? 'weight' : 'default']));
+  const dense = new Set(graph.initializer.map((tensor) => tensor.name ?? ''));
+  const sparse = new Set(graph.sparseInitializer.map((tensor) => tensor.values?.name ?? ''));
+  const listed = graph.input.map((input) => input.name ?? '').filter((name) => dense.has(name) || sparse.has(name));
+  const weights = (model.irVersion ?? 0) < 4 || (listed.length === dense.size + sparse.size && listed.length > 1);
+  return new Map(listed.map((name) => [name, weights || sparse.has(name) ? 'weight' : 'default']));
 }
 
 /** The value as a tensor of the Open Inference Protocol, or why it is none. */

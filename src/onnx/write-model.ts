@@ -22,17 +22,17 @@ class Chunks {
   }
 
   join(): Uint8Array {
-    return Buffer.concat(this.#chunks.reverse());
+    return Buffer.concat(this.#chunks.toReversed());
   }
 }
 
 function writeMessage(chunks: Chunks, name: MessageName, message: Message): void {
-  for (const { fieldNumber, wireType, value } of [...(message.unknownFields ?? [])].reverse()) {
+  for (const { fieldNumber, wireType, value } of (message.unknownFields ?? []).toReversed()) {
     chunks.prepend(value.read());
     if (wireType === LENGTH_DELIMITED) chunks.prepend(varint(BigInt(value.byteLength)));
     tag(chunks, fieldNumber, wireType);
   }
-  for (const [number, field] of [...schema[name]].reverse()) {
+  for (const [number, field] of [...schema[name]].toReversed()) {
     const value = (message as Record<string, unknown>)[field.name];
     if (value === undefined) continue;
     if (field.repeated && !(value instanceof ByteRange)) {

@@ -127,7 +127,7 @@ describe('bombs', () => {
   });
 });
 
-it('survives mutated models: an error of ours or a model, and nothing else', () => {
+it('fuzz: mutated models give an error of ours or a model, and nothing else', () => {
   const runs = Number(process.env['MODELPORT_FUZZ_RUNS'] ?? 2000);
   const seeds = readdirSync(fixtureDirectory).filter((name) => name.endsWith('.onnx')).map((name) => fixtureBytes(name));
   let state = 20261121;

@@ -40,7 +40,7 @@ describe('the signature of a graph', () => {
   });
 
   it('finds the classes of a classifier without ZipMap', () => {
-    expect(inferSignature(fixture('tree')).signature.outputs[1]).toEqual({ name: 'probabilities', datatype: 'FP32', shape: ['n', 2], batchAxis: 0, labels: ['low', 'high'] });
+    expect(inferSignature(fixture('tree')).signature.outputs[1]).toEqual({ name: 'probabilities', datatype: 'FP32', shape: ['n', 3], batchAxis: 0, labels: ['low', 'middle', 'high'] });
   });
 
   it('names what cannot be sent, and why', () => {

@@ -1,27 +1,40 @@
 /**
- * The ends of some graphs are of types that ONNX Runtime's native module does not exchange with JavaScript. Such ends are
- * changed before loading: ZipMap's list of dictionaries back to the matrix it is made from, bfloat16 to float32.
+ * The ends of some graphs are such that ONNX Runtime's native module cannot exchange them with JavaScript. They are
+ * changed before loading: ZipMap's list of dictionaries back to the matrix that it is made from, bfloat16 to float32, and
+ * inputs with a default (whose value the module would ignore) to plain inputs whose default is fed from here.
  */
-import { BFLOAT16, FLOAT } from '../../onnx/data-type.ts';
-import type { ZipMap } from '../../onnx/class-labels.ts';
+import { BFLOAT16, dataTypes, FLOAT } from '../../onnx/data-type.ts';
+import type { InferredSignature } from '../../onnx/infer-signature.ts';
 import type { AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from '../../onnx/model-proto.ts';
 import { AttributeType } from '../../onnx/model-proto.ts';
+import { tensorElements } from '../../onnx/tensor-elements.ts';
+import type { DataOf, Datatype, Tensor } from '../../tensor.ts';
 
 export interface Adaptation {
   /** Undefined: the file can be loaded as it is. */
   readonly model: ModelProto | undefined;
   /** New names of inputs and outputs that had to be renamed. */
   readonly nativeNames: ReadonlyMap<string, string>;
+  /** The value of each optional input where the caller gives none. */
+  readonly defaults: ReadonlyMap<string, Tensor>;
 }
 
-export function adaptModel(model: ModelProto, zipMaps: readonly ZipMap[]): Adaptation {
+/** `directory`: where the model's external data lies. */
+export function adaptModel(model: ModelProto, { signature, zipMaps }: InferredSignature, directory: string): Adaptation {
   const graph = model.graph!;
   const bfloat16 = (value: ValueInfoProto) => value.type?.tensorType?.elemType === BFLOAT16;
-  const initialized = new Set(graph.initializer.map((tensor) => tensor.name));
-  const inputs = graph.input.filter((input) => bfloat16(input) && !initialized.has(input.name));
+  const optional = new Set(signature.inputs.filter((input) => input.optional === true).map((input) => input.name));
+  const offered = new Set(signature.inputs.map((input) => input.name));
+  const inputs = graph.input.filter((input) => bfloat16(input) && offered.has(input.name ?? ''));
   const outputs = graph.output.filter(bfloat16);
-  if (zipMaps.length === 0 && inputs.length === 0 && outputs.length === 0) return { model: undefined, nativeNames: new Map() };
+  if (zipMaps.length === 0 && inputs.length === 0 && outputs.length === 0 && optional.size === 0) return { model: undefined, nativeNames: new Map(), defaults: new Map() };
 
+  const defaults = new Map<string, Tensor>();
+  for (const tensor of graph.initializer) {
+    if (!optional.has(tensor.name ?? '')) continue;
+    const datatype = dataTypes.get(tensor.dataType ?? 0)!.datatype!;
+    defaults.set(tensor.name!, { datatype, shape: tensor.dims, data: tensorElements(tensor, directory) as DataOf<Datatype> });
+  }
   const taken = namesOf(graph);
   const nativeNames = new Map<string, string>();
   const rename = (name: string): string => {
@@ -51,11 +64,12 @@ export function adaptModel(model: ModelProto, zipMaps: readonly ZipMap[]): Adapt
   };
   const adapted: GraphProto = {
     ...graph,
+    initializer: graph.initializer.filter((tensor) => !defaults.has(tensor.name ?? '')),
     node: [...before, ...nodes, ...after],
     input: graph.input.map(asFloat),
     output: graph.output.map((output) => asMatrix(asFloat(output))),
   };
-  return { model: { ...model, graph: adapted, opsetImport: withStandardDomain(model) }, nativeNames };
+  return { model: { ...model, graph: adapted, opsetImport: withStandardDomain(model) }, nativeNames, defaults };
 }
 
 function cast(input: string, output: string, to: number): NodeProto {

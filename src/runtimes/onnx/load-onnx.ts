@@ -18,8 +18,7 @@ export function loadOnnx(artifact: Artifact, options: LoadOptions): OnnxModel {
   const path = join(artifact.directory, artifact.main);
   const model = readModelFile(path);
   const external = checkExternalFiles(model, path);
-  const { zipMaps } = inferSignature(model);
-  const adaptation = adaptModel(model, zipMaps);
+  const adaptation = adaptModel(model, inferSignature(model), dirname(path));
   const sessionOptions = sessionOptionsOf(options);
   const session = createSession();
   try {
@@ -35,7 +34,7 @@ export function loadOnnx(artifact: Artifact, options: LoadOptions): OnnxModel {
   }
   try {
     const { signature } = usable(inferSignature(completed(model, session)), path);
-    return new OnnxModel({ session, signature, name: basename(path), nativeNames: adaptation.nativeNames });
+    return new OnnxModel({ session, signature, name: basename(path), nativeNames: adaptation.nativeNames, defaults: adaptation.defaults });
   } catch (error) {
     session.dispose();
     throw error;
@@ -93,7 +92,7 @@ interface SessionOptions {
 function sessionOptionsOf({ threads, parameters }: LoadOptions): SessionOptions {
   const level = parameters['graphOptimizationLevel'] ?? 'all';
   if (typeof level !== 'string' || !optimizationLevels.has(level)) {
-    throw new ModelportError('INVALID_CONFIG', `parameters.graphOptimizationLevel is '${String(level)}'; it can be ${[...optimizationLevels].join(', ')}`, {
+    throw new ModelportError('INVALID_CONFIG', `parameters.graphOptimizationLevel is ${JSON.stringify(level)}; it can be ${[...optimizationLevels].join(', ')}`, {
       at: 'parameters.graphOptimizationLevel',
     });
   }
@@ -116,5 +115,5 @@ function flag(parameters: Readonly<Record<string, unknown>>, name: string, trito
   if (value === undefined) return otherwise;
   if (value === true || value === 1 || value === '1' || value === 'true') return true;
   if (value === false || value === 0 || value === '0' || value === 'false') return false;
-  throw new ModelportError('INVALID_CONFIG', `parameters.${name} is '${String(value as string)}'; it can be true or false`, { at: `parameters.${name}` });
+  throw new ModelportError('INVALID_CONFIG', `parameters.${name} is ${JSON.stringify(value)}; it can be true or false`, { at: `parameters.${name}` });
 }

@@ -17,13 +17,15 @@ export interface LoadedSession {
   readonly name: string;
   /** Names in the session of inputs and outputs that are called otherwise there: bfloat16 ones, which travel as float32. */
   readonly nativeNames: ReadonlyMap<string, string>;
+  /** The value of each optional input where the caller gives none. */
+  readonly defaults: ReadonlyMap<string, Tensor>;
 }
 
 interface InputPlan {
   readonly name: string;
   readonly nativeName: string;
   readonly datatype: Datatype;
-  readonly optional: boolean;
+  readonly default: Tensor | undefined;
   /** Filled for the time of a run. */
   readonly fed: FedTensor;
 }
@@ -41,10 +43,10 @@ export class OnnxModel implements Model {
   readonly #inputs: readonly InputPlan[];
   readonly #outputs: readonly OutputPlan[];
   readonly #allFetches: Readonly<Record<string, null>>;
-  /** The feeds of a run with every input; runs never overlap, so one object serves all. */
-  readonly #allFeeds: Readonly<Record<string, FedTensor>>;
+  /** Runs never overlap, so one object serves all. */
+  readonly #feeds: Readonly<Record<string, FedTensor>>;
 
-  constructor({ session, signature, name, nativeNames }: LoadedSession) {
+  constructor({ session, signature, name, nativeNames, defaults }: LoadedSession) {
     this.#session = session;
     this.signature = signature;
     this.#name = name;
@@ -52,7 +54,7 @@ export class OnnxModel implements Model {
       name: input.name,
       nativeName: nativeNames.get(input.name) ?? input.name,
       datatype: input.datatype,
-      optional: input.optional === true,
+      default: defaults.get(input.name),
       fed: { type: nativeTypes[input.datatype] ?? 'float32', location: 'cpu', dims: [], data: undefined },
     }));
     this.#outputs = signature.outputs.map((output) => ({
@@ -61,7 +63,7 @@ export class OnnxModel implements Model {
       bfloat16: output.datatype === 'BF16',
     }));
     this.#allFetches = record(this.#outputs.map((output) => [output.nativeName, null]));
-    this.#allFeeds = record(this.#inputs.map((input) => [input.nativeName, input.fed]));
+    this.#feeds = record(this.#inputs.map((input) => [input.nativeName, input.fed]));
   }
 
   /** Settled when it returns: the run is over. */
@@ -70,8 +72,7 @@ export class OnnxModel implements Model {
       if (call !== undefined) call.throwIfCancelled();
       return Promise.resolve(this.inferSync(request));
     } catch (error) {
-      // eslint-disable-next-line prefer-promise-reject-errors -- always a ModelportError
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -112,13 +113,9 @@ export class OnnxModel implements Model {
   }
 
   #feed(request: InferRequest): Readonly<Record<string, FedTensor>> {
-    let given = 0;
     for (const input of this.#inputs) {
-      const tensor = request.inputs.get(input.name);
-      if (tensor === undefined) {
-        if (input.optional) continue;
-        throw new ModelportError('INVALID_REQUEST', `the input '${input.name}' is missing for the model ${this.#name}`, { at: `inputs.${input.name}` });
-      }
+      const tensor = request.inputs.get(input.name) ?? input.default;
+      if (tensor === undefined) throw new ModelportError('INVALID_REQUEST', `the input '${input.name}' is missing for the model ${this.#name}`, { at: `inputs.${input.name}` });
       if (tensor.datatype !== input.datatype) {
         throw new ModelportError('INVALID_REQUEST', `the input '${input.name}' of the model ${this.#name} is ${input.datatype}, got ${tensor.datatype}`, {
           at: `inputs.${input.name}.datatype`,
@@ -126,10 +123,8 @@ export class OnnxModel implements Model {
       }
       input.fed.dims = tensor.shape;
       input.fed.data = fedData(tensor, input.name);
-      given++;
     }
-    if (given === this.#inputs.length) return this.#allFeeds;
-    return record(this.#inputs.filter((input) => input.fed.data !== undefined).map((input) => [input.nativeName, input.fed]));
+    return this.#feeds;
   }
 
   /** ONNX Runtime takes no shared memory. Whether there was some is looked at only when a run failed. */
@@ -156,7 +151,7 @@ export class OnnxModel implements Model {
     for (const { name, nativeName, bfloat16 } of wanted) {
       const tensor = fetched[nativeName];
       if (!(tensor instanceof FetchedTensor)) throw new ModelportError('RUN_FAILED', `the model ${this.#name} gave no output '${name}'`);
-      outputs.set(name, bfloat16 ? createTensor('BF16', tensor.shape, bfloat16FromFloat(tensor.data as Float32Array)) : (tensor as Tensor));
+      outputs.set(name, bfloat16 ? createTensor('BF16', tensor.shape, bfloat16FromFloat(tensor.data as Float32Array)) : tensor);
     }
     return outputs;
   }
