@@ -177,10 +177,13 @@ export class DecimalScanner {
 
   /** Whether a number with fraction or exponent is no integer, or too large to be sure. */
   #hasFraction(): boolean {
-    const value = this.toDouble();
-    if (!Number.isSafeInteger(value)) return true;
-    // Digits that a double can't tell from an integer (1.00000000000000000001) still are a fraction.
-    return this.#digits > 15 && !/^-?(\d+)(\.0*)?$/.test(this.text());
+    if (!Number.isSafeInteger(this.toDouble())) return true;
+    if (this.#digits <= 15) return false;
+    // Digits that a double can't tell from an integer (1.00000000000000000001) still are a fraction: the text decides.
+    const [, whole, fraction = '', exponent = '0'] = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(this.text())!;
+    const digits = whole! + fraction;
+    const trailingZeros = digits.length - digits.replace(/0+$/, '').length;
+    return Number(exponent) - fraction.length + trailingZeros < 0;
   }
 
   /** digits × 10^exponent in double-double arithmetic (T. J. Dekker, 1971); NaN where its error could change the rounding. */
