@@ -13,6 +13,8 @@ export interface TaskFacts {
   readonly artifact: Artifact;
   /** Inputs that work as they are, from `examples` of the model config; values of this task's input schema. */
   readonly examples: readonly unknown[];
+  /** The folder of the model, in which files that examples name lie. Default: the artifact's. */
+  readonly directory?: string;
 }
 
 export interface Task<Options = unknown> {
