@@ -1,7 +1,7 @@
-/** The registry of tasks: one line each. The first that recognizes a model is proposed for it. */
+/** The registry of tasks: one line each. Without a word in the config, the first that recognizes a model is its task. */
 import type { Task } from '../task.ts';
 import { imageClassification } from './image-classification/image-classification.ts';
+import { tabularClassification } from './tabular-classification/tabular-classification.ts';
+import { tabularRegression } from './tabular-regression/tabular-regression.ts';
 
-export const tasks: readonly Task[] = [
-  imageClassification,
-];
+export const tasks: readonly Task[] = [imageClassification, tabularClassification, tabularRegression];

@@ -46,7 +46,7 @@ function next(thread: Thread): void {
   }
   clearTimeout(thread.idleTimer);
   thread.worker.ref();
-  thread.worker.postMessage(task.job);
+  thread.worker.postMessage(task.job, []);
 }
 
 function end(thread: Thread): void {

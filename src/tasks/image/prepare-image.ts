@@ -71,15 +71,8 @@ function normalize(image: Raster, plan: ImagePlan): ImageElements {
   return elements;
 }
 
+const arrays = { FP32: Float32Array, FP64: Float64Array, FP16: Uint16Array, UINT8: Uint8Array } as const;
+
 function newElements(datatype: ImagePlan['datatype'], length: number): ImageElements {
-  switch (datatype) {
-    case 'FP32':
-      return new Float32Array(length);
-    case 'FP64':
-      return new Float64Array(length);
-    case 'FP16':
-      return new Uint16Array(length);
-    case 'UINT8':
-      return new Uint8Array(length);
-  }
+  return new arrays[datatype](length);
 }
