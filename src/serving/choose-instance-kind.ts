@@ -59,8 +59,14 @@ export async function startMeasured(
 async function measureAndChoose(instance: Instance, options: MeasureOptions): Promise<KindChoice> {
   if (instance.infer === undefined) return { kind: 'thread', reason: 'it answers with streams or values, which take their time' };
   const samples = options.samples ?? samplesOf(instance.signature, options.maxBatchSize);
+  const runsMs: number[] = [];
   try {
-    return chooseInstanceKind(await instance.measure(samples));
+    for (const sample of samples) {
+      runsMs.push(await instance.measure(sample));
+      // A larger batch takes longer still, and memory for it would be kept.
+      if (runsMs.at(-1)! > inlineRunMs) break;
+    }
+    return chooseInstanceKind(runsMs);
   } catch (error) {
     return { kind: 'thread', reason: `a run could not be measured: ${(error as ModelportError).message}` };
   }

@@ -1,5 +1,6 @@
 /** Messages on a byte stream: 2 bytes of magic, 6 bytes of length (little-endian), then the message. */
 import { ModelportError } from '../errors.ts';
+import { maxMessageBytes } from './instance-wire.ts';
 
 const magic = 0x504d;
 const headerBytes = 8;
@@ -31,7 +32,7 @@ export class FrameReader {
 
   constructor(onMessage: (bytes: ArrayBuffer) => void, options: FrameReaderOptions = {}) {
     this.#onMessage = onMessage;
-    this.#maxBytes = options.maxBytes ?? 2 ** 31;
+    this.#maxBytes = options.maxBytes ?? maxMessageBytes;
     this.#reuse = options.reuse;
   }
 

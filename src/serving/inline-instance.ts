@@ -1,5 +1,5 @@
 /** An instance on this event loop: the runtime's model itself. A run blocks everything else, so it is for very short ones. */
-import type { InferRequest, Model } from '../model.ts';
+import type { Model } from '../model.ts';
 import type { Instance, InstanceStart } from './instance.ts';
 import { measureRun } from './measure-run.ts';
 
@@ -8,7 +8,7 @@ export async function startInlineInstance(start: InstanceStart): Promise<Instanc
   return {
     ...verbsOf(model),
     signature: model.signature,
-    measure: (requests) => measureAll(model, requests),
+    measure: (request) => measureRun(model, request),
     // It cannot die without the server.
     onLost: () => {},
     [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
@@ -23,10 +23,4 @@ export function verbsOf(model: Model): Pick<Model, 'infer' | 'stream' | 'generat
     ...(model.generate === undefined ? {} : { generate: (request, call) => model.generate!(request, call) }),
     ...(model.predict === undefined ? {} : { predict: (value, call) => model.predict!(value, call) }),
   };
-}
-
-async function measureAll(model: Model, requests: readonly InferRequest[]): Promise<number[]> {
-  const durationsMs: number[] = [];
-  for (const request of requests) durationsMs.push(await measureRun(model, request));
-  return durationsMs;
 }

@@ -3,7 +3,7 @@
  * It knows which calls the instance has not answered yet; what carries the messages is the link's business.
  */
 import type { Artifact } from '../artifact.ts';
-import type { Call } from '../call.ts';
+import { Call } from '../call.ts';
 import { fromPlainError, ModelportError, type PlainError } from '../errors.ts';
 import { AsyncQueue } from '../lib/async-queue.ts';
 import { fromMonotonicMs, toMonotonicMs } from '../lib/monotonic-clock.ts';
@@ -89,10 +89,10 @@ export class InstanceConnection implements Instance {
     return this.#ready.signature;
   }
 
-  async measure(requests: readonly InferRequest[]): Promise<number[]> {
-    const durationsMs: number[] = [];
-    for (const request of requests) durationsMs.push((await this.#ask({ kind: 'measure', id: this.#nextId(), tensors: request.inputs })).first!);
-    return durationsMs;
+  async measure(request: InferRequest): Promise<number> {
+    const facts = callFacts(new Call(), request);
+    const answer = await this.#ask({ kind: 'measure', id: this.#nextId(), tensors: request.inputs, ...(facts === undefined ? {} : { rest: facts }) });
+    return answer.first!;
   }
 
   onLost(listener: (error: InstanceLostError) => void): void {

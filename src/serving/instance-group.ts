@@ -19,7 +19,7 @@ import { waitIn, type WaitingCalls } from './waiting-call.ts';
 export interface RestartPolicy {
   /** An instance that dies before it answered anything is replaced after this long, then twice as long, and so on. Default 100 ms. */
   readonly firstDelayMs?: number;
-  /** The longest of these delays. Default 30 s. */
+  /** The longest of these delays; an instance that lived longer did not die in vain. Default 30 s. */
   readonly maxDelayMs?: number;
   /** After so many such deaths in a row an instance counts as broken; when all are, calls are refused. Default 5. */
   readonly maxFutileStarts?: number;
@@ -111,6 +111,7 @@ interface Slot {
   shared: number;
   /** Whether the instance has answered anything. */
   proven: boolean;
+  readyAtMs: number;
   futileStarts: number;
   restart: NodeJS.Timeout | undefined;
   /** A start under way; settles without error. */
@@ -151,7 +152,7 @@ class ReplacingGroup implements InstanceGroup {
     this.#start = start;
     this.#restart = { firstDelayMs: 100, maxDelayMs: 30_000, maxFutileStarts: 5, ...options.restart };
     this.#onStateChange = options.onStateChange;
-    this.#slots = instances.map(() => ({ instance: undefined, busy: false, shared: 0, proven: true, futileStarts: 0, restart: undefined, starting: undefined }));
+    this.#slots = instances.map(() => ({ instance: undefined, busy: false, shared: 0, proven: true, readyAtMs: 0, futileStarts: 0, restart: undefined, starting: undefined }));
     const [first] = instances;
     if (first!.infer !== undefined) this.infer = (request, call) => this.#run(call, true, (instance) => instance.infer!(request, call));
     if (first!.predict !== undefined) this.predict = (value, call) => this.#run(call, false, (instance) => instance.predict!(value, call));
@@ -283,6 +284,7 @@ class ReplacingGroup implements InstanceGroup {
   #adopt(slot: Slot, instance: Instance): void {
     slot.instance = instance;
     slot.proven = false;
+    slot.readyAtMs = performance.now();
     instance.onLost((error) => {
       slot.instance = undefined;
       this.#replace(slot, error);
@@ -292,11 +294,13 @@ class ReplacingGroup implements InstanceGroup {
     this.#noticeState();
   }
 
-  /** At once where the instance had answered something, else after a delay that doubles. */
+  /** At once where the instance was of use, else after a delay that doubles. */
   #replace(slot: Slot, error: unknown): void {
     this.#reason = error instanceof Error ? error.message : String(error);
-    slot.futileStarts = slot.proven ? 0 : slot.futileStarts + 1;
+    const useful = slot.proven || (slot.readyAtMs > 0 && performance.now() - slot.readyAtMs > this.#restart.maxDelayMs);
+    slot.futileStarts = useful ? 0 : slot.futileStarts + 1;
     slot.proven = false;
+    slot.readyAtMs = 0;
     if (this.#released) return;
     const delayMs = slot.futileStarts === 0 ? 0 : Math.min(this.#restart.maxDelayMs, this.#restart.firstDelayMs * 2 ** (slot.futileStarts - 1));
     slot.restart = setTimeout(() => {

@@ -40,7 +40,7 @@ export class InstanceHost {
       case 'predict':
         return this.#answer(message, this.#begin(message), async (call) => ({ kind: 'value', id: message.id, rest: await this.#loaded.predict!((message.rest as CallFacts).value, call) }));
       case 'measure':
-        return this.#answer(message, undefined, async () => ({ kind: 'value', id: message.id, first: await measureRun(this.#loaded, { inputs: message.tensors ?? new Map() }) }));
+        return this.#answer(message, undefined, async () => ({ kind: 'value', id: message.id, first: await measureRun(this.#loaded, inferRequest(message)) }));
       case 'stream':
         return void this.#stream(message, (call) => this.#loaded.stream!(inferRequest(message), call), (item: InferResponse) => answerOf('item', message.id, item));
       case 'generate':

@@ -32,6 +32,8 @@ export interface Message {
 /** Tensor data of at least so many bytes is given away instead of copied, where the sender allows it. */
 const attachmentBytes = 64 * 1024;
 const fixedBytes = 32;
+/** Offsets within a message's head are 32-bit numbers, and memory of more than 4 GB cannot be had at once. */
+export const maxMessageBytes = 2 ** 31;
 const maxTensors = 0xffff;
 const maxRank = 0xff;
 const datatypeNames = Object.keys(datatypes) as Datatype[];
@@ -104,6 +106,9 @@ function layOut(message: Message, keep: ReadonlySet<ArrayBufferLike> | undefined
   scratchView.setUint32(24, at, true);
   scratchView.setUint32(28, restBytes, true);
   const headBytes = aligned(at + restBytes);
+  if (headBytes + sectionBytes > maxMessageBytes) {
+    throw new ModelportError('UNSUPPORTED', `${headBytes + sectionBytes} bytes are more than the ${maxMessageBytes} that can go to or from an instance at once`);
+  }
   return { head: scratch.subarray(0, headBytes), sections, attachments, totalBytes: headBytes + sectionBytes };
 }
 

@@ -15,8 +15,8 @@ export interface InstanceStart {
 
 /** Disposal is for when its calls are answered; it then gives the instance's memory back. */
 export interface Instance extends Model {
-  /** How long the shortest of several runs takes, in milliseconds, for each of the requests. See `measureRun`. */
-  measure(requests: readonly InferRequest[]): Promise<number[]>;
+  /** How long the shortest of several runs takes where the model is, in milliseconds. See `measureRun`. */
+  measure(request: InferRequest): Promise<number>;
   /** Calls `listener` once when the instance dies unasked, after all its calls were rejected with {@link InstanceLostError}. */
   onLost(listener: (error: InstanceLostError) => void): void;
 }

@@ -1,5 +1,9 @@
 /** Instances die at random while requests run: every request gets exactly one answer, and the right one. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Call } from '../../src/call.ts';
@@ -132,4 +136,26 @@ test('processes that are killed from outside, at any moment, lose nothing', asyn
   expect(failures.filter((failure) => !failure.startsWith('two instances died'))).toEqual([]);
   expect(failures.length).toBeLessThanOrEqual(2);
   expect(answered).toBeGreaterThan(100);
+});
+
+/** Whether a process runs; one that has ended and waits for its parent does not. */
+function runs(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+test.runIf(process.platform === 'linux')('processes outlive a Ctrl-C that the server handles, and end with the server when it is killed', async () => {
+  const server = spawn(process.execPath, [join(import.meta.dirname, 'serve-until-killed.mjs')], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<number[]> => ((await lines.next()).value as string).split(' ').map(Number);
+  const pids = await next();
+  expect(pids.length).toBe(2);
+  // To the whole group of processes, as a terminal does it.
+  process.kill(-server.pid!, 'SIGINT');
+  expect(await next()).toEqual(pids);
+  server.kill('SIGKILL');
+  while (pids.some(runs)) await sleep(10);
 });
