@@ -22,6 +22,7 @@ export interface RequestHead {
 }
 
 export interface RequestEvent {
+  readonly protocol: 'http' | 'grpc';
   readonly method: string;
   readonly path: string;
   readonly status: number;
@@ -163,6 +164,7 @@ export function createExchangeHandler(options: ExchangeOptions): ExchangeHandler
     if (onRequest === undefined || !(observeAll || error !== undefined || status >= 500)) return;
     const { method, path, headers } = exchange.head;
     onRequest({
+      protocol: 'http',
       method,
       path,
       status,

@@ -1,10 +1,10 @@
 /** gRPC methods over @grpc/grpc-js: messages stay bytes here, protocols read and write them. */
-import { Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall, type ServiceDefinition, type StatusObject, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { Call, type CallOptions } from '../call.ts';
+import { type Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall, type ServiceDefinition, type StatusObject, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Call, type CallOptions, type TraceContext } from '../call.ts';
 import { isModelportError, ModelportError } from '../errors.ts';
 import type { GrpcCall, GrpcMethod } from '../protocol.ts';
 import type { Guard } from './guard.ts';
-import { parseTraceparent } from './exchange.ts';
+import { parseTraceparent, type RequestEvent } from './exchange.ts';
 import { listenError } from './http-listener.ts';
 
 export interface GrpcListenerOptions {
@@ -13,6 +13,10 @@ export interface GrpcListenerOptions {
   readonly methods: readonly GrpcMethod[];
   readonly guard: Guard;
   readonly maxMessageBytes: number;
+  readonly onRequest?: (event: RequestEvent) => void;
+  /** Whether `onRequest` is to be called for calls that ended well, too. */
+  readonly observeAll?: boolean;
+  readonly beginTrace?: (parent: TraceContext | undefined) => TraceContext;
 }
 
 export interface GrpcListener {
@@ -43,7 +47,7 @@ export async function listenGrpc(options: GrpcListenerOptions): Promise<GrpcList
         responseSerialize: (message) => asBuffer(method.serialize(message)),
         responseDeserialize: unused,
       };
-      implementation[name] = method.requestStream || method.responseStream ? handleStreaming(method, options.guard) : handleUnary(method, options.guard);
+      implementation[name] = method.requestStream || method.responseStream ? handleStreaming(method, options) : handleUnary(method, options);
     }
     server.addService(definition, implementation);
   }
@@ -81,45 +85,50 @@ function groupByService(methods: readonly GrpcMethod[]): Map<string, GrpcMethod[
   return services;
 }
 
-function handleUnary(method: GrpcMethod, guard: Guard) {
+function handleUnary(method: GrpcMethod, options: GrpcListenerOptions) {
   return (rpc: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>): void => {
-    let grpcCall: GrpcCall;
+    const observed = observe(method, options);
+    const fail = (error: unknown): void => {
+      const answered = statusOf(error);
+      observed.end(answered.code!, error);
+      done(answered);
+    };
+    const succeed = (message: unknown): void => {
+      observed.end(status.OK, undefined);
+      done(null, message);
+    };
     try {
-      grpcCall = accept(rpc, method, guard);
+      const grpcCall = accept(rpc, method, options);
+      observed.call = grpcCall.call;
       rpc.on('cancelled', () => grpcCall.call.cancel());
       const response = method.unary!(rpc.request, grpcCall);
-      if (response instanceof Promise) {
-        response.then(
-          (message: unknown) => done(null, message),
-          (error: unknown) => done(statusOf(error)),
-        );
-      } else {
-        done(null, response);
-      }
+      if (response instanceof Promise) response.then(succeed, fail);
+      else succeed(response);
     } catch (error) {
-      done(statusOf(error));
+      fail(error);
     }
   };
 }
 
-function handleStreaming(method: GrpcMethod, guard: Guard) {
+function handleStreaming(method: GrpcMethod, options: GrpcListenerOptions) {
   return (rpc: ServerDuplexStream<unknown, unknown>): void => {
+    const observed = observe(method, options);
     void (async () => {
       let responses: AsyncIterator<unknown> | undefined;
       try {
-        const grpcCall = accept(rpc, method, guard);
+        const grpcCall = accept(rpc, method, options);
+        observed.call = grpcCall.call;
         rpc.on('cancelled', () => grpcCall.call.cancel());
         responses = method.streaming!(rpc, grpcCall)[Symbol.asyncIterator]();
-        for (let next = await responses.next(); next.done !== true; next = await responses.next()) {
-          if (rpc.cancelled) break;
-          if (!rpc.write(next.value)) await new Promise<void>((resolve) => {
-            rpc.once('drain', resolve);
-            rpc.once('cancelled', resolve);
-          });
+        for (let next = await responses.next(); next.done !== true && !rpc.cancelled; next = await responses.next()) {
+          if (!rpc.write(next.value)) await flowing(rpc);
         }
+        observed.end(status.OK, undefined);
         rpc.end();
       } catch (error) {
-        rpc.emit('error', statusOf(error));
+        const answered = statusOf(error);
+        observed.end(answered.code!, error);
+        rpc.emit('error', answered);
       } finally {
         await responses?.return?.();
       }
@@ -127,15 +136,36 @@ function handleStreaming(method: GrpcMethod, guard: Guard) {
   };
 }
 
+async function flowing(rpc: ServerDuplexStream<unknown, unknown>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    rpc.once('drain', resolve);
+    rpc.once('cancelled', resolve);
+  });
+}
+
+/** One call as the log and traces see it. */
+function observe(method: GrpcMethod, { onRequest, observeAll }: GrpcListenerOptions): { call: Call | undefined; end(status: number, error: unknown): void } {
+  const startedAtMs = performance.now();
+  return {
+    call: undefined,
+    end(code, error) {
+      const fault = error === undefined || (isModelportError(error) && error.grpcStatus !== status.INTERNAL) ? undefined : error;
+      if (onRequest === undefined || !(observeAll === true || fault !== undefined)) return;
+      onRequest({ protocol: 'grpc', method: 'gRPC', path: method.path, status: code, durationMs: performance.now() - startedAtMs, requestId: this.call?.id, call: this.call, error: fault });
+    },
+  };
+}
+
 /** The call of an RPC: its deadline, trace, id and key come from the metadata. */
-function accept(rpc: { metadata: Metadata; getDeadline(): Date | number }, method: GrpcMethod, guard: Guard): GrpcCall {
+function accept(rpc: { metadata: Metadata; getDeadline(): Date | number }, method: GrpcMethod, { guard, beginTrace }: GrpcListenerOptions): GrpcCall {
   const metadata = rpc.metadata.getMap() as Record<string, string>;
   const authorization = metadata['authorization'];
   guard.check({ method: 'POST', host: undefined, origin: undefined, key: authorization === undefined ? metadata['x-api-key'] : authorization.replace(/^bearer /i, '') }, method.door);
   const deadline = rpc.getDeadline();
   const untilMs = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now();
   const traceparent = metadata['traceparent'];
-  const trace = traceparent === undefined ? undefined : parseTraceparent(traceparent, metadata['tracestate']);
+  const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent, metadata['tracestate']);
+  const trace = beginTrace === undefined ? parent : beginTrace(parent);
   const requestId = metadata['x-request-id'];
   const callOptions: CallOptions = {
     ...(Number.isFinite(untilMs) ? { deadlineMs: performance.now() + untilMs } : {}),

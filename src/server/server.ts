@@ -1,8 +1,9 @@
 /** All listeners of one process over one set of protocols: start, drain, close. */
+import type { TraceContext } from '../call.ts';
 import type { GrpcMethod, Protocol, ProtocolContext, Route, ServerFacts } from '../protocol.ts';
 import type { ModelRepository } from '../repository.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
-import type { GrpcListener } from './grpc-listener.ts';
+import type { GrpcListener, GrpcListenerOptions } from './grpc-listener.ts';
 import type { RequestEvent } from './exchange.ts';
 import { listenHttp, type HttpListener } from './http-listener.ts';
 import { createRouter } from './router.ts';
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly repository: ModelRepository;
   readonly onRequest?: (event: RequestEvent) => void;
   readonly observeAllRequests?: boolean;
+  /** The context under which a request runs, where traces are made. */
+  readonly beginTrace?: (parent: TraceContext | undefined) => TraceContext;
 }
 
 export interface RunningServer {
@@ -50,6 +53,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const observed = {
     ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
     ...(options.observeAllRequests === undefined ? {} : { observeAll: options.observeAllRequests }),
+    ...(options.beginTrace === undefined ? {} : { beginTrace: options.beginTrace }),
   };
   const { host } = options.guard;
   const opened: { drain(timeoutMs: number): Promise<boolean>; close(): Promise<void> }[] = [];
@@ -61,7 +65,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   try {
     const { httpPort, grpcPort, metricsPort } = options;
     const http = httpPort === undefined ? undefined : await open(listenHttp({ host, port: httpPort, maxBodyBytes: options.facts.maxBodyBytes, router, guard, ...observed }));
-    const grpc = grpcPort === undefined ? undefined : await open(startGrpc(options, context, host, grpcPort, guard));
+    const grpc = grpcPort === undefined ? undefined : await open(startGrpc(options, context, { host, port: grpcPort, guard, ...observed }));
     const metrics =
       metricsPort === undefined
         ? undefined
@@ -86,8 +90,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-async function startGrpc(options: ServerOptions, context: ProtocolContext, host: string, port: number, guard: ReturnType<typeof createGuard>): Promise<GrpcListener> {
+async function startGrpc(options: ServerOptions, context: ProtocolContext, listening: Omit<GrpcListenerOptions, 'methods' | 'maxMessageBytes'>): Promise<GrpcListener> {
   const methods: GrpcMethod[] = options.protocols.flatMap((protocol) => protocol.grpcMethods?.(context) ?? []);
   const { listenGrpc } = await import('./grpc-listener.ts');
-  return listenGrpc({ host, port, methods, guard, maxMessageBytes: options.facts.maxBodyBytes });
+  return listenGrpc({ ...listening, methods, maxMessageBytes: options.facts.maxBodyBytes });
 }

@@ -1,0 +1,66 @@
+/** Puts the extensions together: formats, runtimes and tasks for a model repository, protocols for a server. */
+import { join } from 'node:path';
+import type { Artifact } from '../artifact.ts';
+import { isTritonConfigJson, readTritonConfigJson, readTritonConfigText } from '../formats/triton-model-config.ts';
+import type { Log } from '../observability/log.ts';
+import { ModelStatistics, withStatistics } from '../observability/model-statistics.ts';
+import { looksLikeOnnx } from '../onnx/looks-like-onnx.ts';
+import { runtimes } from '../runtimes/index.ts';
+import { createAssemble } from '../serving/assemble.ts';
+import type { OpenedArtifact } from '../serving/load-version.ts';
+import type { ForeignConfigFormat } from '../serving/model-config-file.ts';
+import type { ModelFormat } from '../serving/model-layout.ts';
+import { FolderModelRepository, type FolderModelRepositoryOptions } from '../serving/model-repository.ts';
+import { RateLimiter } from '../serving/rate-limiter.ts';
+import { createResponseStore } from '../serving/response-cache.ts';
+import { liftToTask } from './lift-to-task.ts';
+
+/** Kinds of model files, found by content. */
+export const formats: readonly ModelFormat[] = [{ name: 'onnx', extensions: ['.onnx'], defaultFile: 'model.onnx', recognize: looksLikeOnnx }];
+
+/** Configs of other servers that are read beside our own. */
+export const foreignConfigs: readonly ForeignConfigFormat[] = [
+  { fileName: 'config.pbtxt', readText: readTritonConfigText, recognizesJson: isTritonConfigJson, readJson: readTritonConfigJson },
+];
+
+/** Reads and verifies a model file. Throws `INVALID_MODEL`. */
+export async function openArtifact(artifact: Artifact): Promise<OpenedArtifact> {
+  const { readOnnxFacts } = await import('../onnx/onnx-facts.ts');
+  const { signature, warnings, metadata } = readOnnxFacts(artifact);
+  return { artifact: { ...artifact, metadata }, facts: { signature, source: `${artifact.main} (graph)` }, platform: 'onnxruntime_onnx', warnings };
+}
+
+export interface RepositoryOptions extends Pick<FolderModelRepositoryOptions, 'paths' | 'mode' | 'loadModels' | 'pollMs' | 'storeFiles'> {
+  readonly log: Log;
+  readonly responseCacheBytes: number;
+  /** How much there is of each resource that models hold while they run. */
+  readonly resources: Readonly<Record<string, number>>;
+}
+
+export function createRepository(options: RepositoryOptions): FolderModelRepository {
+  const { log, responseCacheBytes, resources, ...found } = options;
+  const repository: FolderModelRepository = new FolderModelRepository({
+    ...found,
+    formats,
+    foreignConfigs,
+    open: openArtifact,
+    assemble: createAssemble({
+      runtimes,
+      createStatistics: () => new ModelStatistics(),
+      withStatistics,
+      lift: liftToTask,
+      lookup: (name, version) => repository.get(name, version).model,
+      modelNames: () => new Set(repository.index().map((entry) => entry.name)),
+      modelCount: () => new Set(repository.index().map((entry) => entry.name)).size,
+      rateLimiter: new RateLimiter(resources),
+      responseStore: createResponseStore(responseCacheBytes),
+    }),
+    log: (level, text, facts) => log[level]({ model: facts.model, ...(facts.version === undefined ? {} : { version: facts.version }), ...(facts.error === undefined ? {} : { reason: (facts.error as Error).message }) }, text),
+  });
+  return repository;
+}
+
+/** Where what is made or fetched is kept: `--cache-dir`, else below the user's cache folder. */
+export function cacheDirectory(flag: string | undefined): string {
+  return flag ?? join(process.env['XDG_CACHE_HOME'] ?? join(process.env['HOME'] ?? '.', '.cache'), 'modelport');
+}

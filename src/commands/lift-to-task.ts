@@ -1,0 +1,17 @@
+/** The step of loading that gives a model its task. */
+import type { ModelConfig, Origin } from '../model-config.ts';
+import type { Model } from '../model.ts';
+import type { LiftFacts } from '../serving/assemble.ts';
+import { chooseTask } from '../task.ts';
+import { tasks } from '../tasks/index.ts';
+
+/** The model as it is where no task fits. Throws `INVALID_CONFIG`. */
+export async function liftToTask(model: Model, { config, artifact, directory }: LiftFacts): Promise<{ model: Model; origins: Origin[]; config: Partial<ModelConfig> }> {
+  if (model.infer === undefined) return { model, origins: [], config: {} };
+  const facts = { signature: model.signature, artifact, directory, examples: config.examples ?? [] };
+  const chosen = chooseTask(tasks, config.task, facts);
+  if (chosen === undefined) return { model, origins: [], config: {} };
+  const { task, options, reason } = chosen;
+  const origins: Origin[] = config.task === undefined ? [{ path: 'task', source: 'found out', reason }] : [];
+  return { model: task.lift(model, options, facts), origins, config: config.task === undefined ? { task: task.name } : {} };
+}

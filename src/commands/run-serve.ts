@@ -1,0 +1,140 @@
+/** What `serve` does: listeners first (a port in use is said at once), then models, then requests until a signal, then the drain. */
+import { availableParallelism } from 'node:os';
+import { ModelportError } from '../errors.ts';
+import { createStyle, usesColor } from '../lib/terminal.ts';
+import { createLog, type Log } from '../observability/log.ts';
+import { createMetrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
+import { protocols } from '../protocols/index.ts';
+import { readKeyFile } from '../server/guard.ts';
+import type { RequestEvent } from '../server/exchange.ts';
+import { startServer, type RunningServer } from '../server/server.ts';
+import type { FolderModelRepository } from '../serving/model-repository.ts';
+import { version } from '../version.ts';
+import { cacheDirectory, createRepository } from './compose.ts';
+import type { ServeFlags } from './serve.ts';
+import { startScreen } from './start-screen.ts';
+
+/** Resolves when the server has been stopped by a signal and drained. */
+export async function runServe(paths: readonly string[], flags: ServeFlags): Promise<void> {
+  const all = [...paths, ...(flags.modelRepository ?? [])];
+  if (all.length === 0) {
+    throw new ModelportError('INVALID_USAGE', 'nothing to serve: name a model file or a folder of models, as in "modelport serve model.onnx"');
+  }
+  // Work that libuv gives to its threads (files, compression, images) must not wait behind four of them on large machines.
+  process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(4, availableParallelism()));
+  const log = createLog(flags.logFormat);
+  const repository = createRepository({
+    paths: all,
+    mode: flags.modelControlMode,
+    ...(flags.loadModel === undefined ? {} : { loadModels: flags.loadModel }),
+    pollMs: flags.repositoryPollSecs * 1000,
+    storeFiles: async (model, files) => (await import('../packaging/store-files.ts')).storeFiles(cacheDirectory(flags.cacheDir), model, files),
+    log: quietly(log, flags),
+    responseCacheBytes: flags.responseCacheSize,
+    resources: readResources(flags.rateLimitResource ?? []),
+  });
+  const tracing = flags.traceUrl === undefined ? undefined : await (await import('../observability/tracing.ts')).startTracing({ url: flags.traceUrl, serviceName: flags.serverName, version, sampleRatio: 1 });
+  const server = await startListeners(flags, repository, log, tracing);
+  const stopped = untilStopped();
+  try {
+    const startedAtMs = performance.now();
+    const failures = await Promise.race([repository.start(), stopped.promise.then(() => undefined)]);
+    if (failures !== undefined) {
+      if (failures.length > 0 && flags.exitOnError) {
+        throw new ModelportError('INVALID_MODEL', `${failures.map((failure) => failure.error.message).join('\n      ')}\n      (--exit-on-error=false serves the others)`);
+      }
+      process.stdout.write(startScreen({ version, server, host: flags.host, repository, durationMs: performance.now() - startedAtMs, style: createStyle(usesColor(process.stdout)) }));
+    }
+    await stopped.promise;
+    await drain(server, repository, flags, log);
+  } finally {
+    await server.close();
+    await repository[Symbol.asyncDispose]();
+    await tracing?.close();
+    stopped.release();
+  }
+}
+
+async function startListeners(flags: ServeFlags, repository: FolderModelRepository, log: Log, tracing: Tracing | undefined): Promise<RunningServer> {
+  const metrics = createMetrics(repository);
+  const port = (given: number | 'off') => (given === 'off' ? undefined : given);
+  return startServer({
+    guard: {
+      host: flags.host,
+      ...(flags.allowedHost === undefined ? {} : { allowedHosts: flags.allowedHost }),
+      ...(flags.corsOrigin === undefined ? {} : { allowedOrigins: flags.corsOrigin }),
+      ...(flags.apiKeyFile === undefined ? {} : { apiKeys: readKeyFile(flags.apiKeyFile) }),
+      ...(flags.managementKeyFile === undefined ? {} : { managementKeys: readKeyFile(flags.managementKeyFile) }),
+    },
+    httpPort: port(flags.httpPort),
+    grpcPort: port(flags.grpcPort),
+    metricsPort: port(flags.metricsPort),
+    facts: {
+      serverName: flags.serverName,
+      version,
+      allowSharedMemory: flags.allowSharedMemory,
+      maxBodyBytes: flags.maxBody,
+      ...(flags.predictPath === undefined ? {} : { predictPath: flags.predictPath }),
+    },
+    protocols: [...protocols, metrics],
+    metricsProtocol: metrics,
+    repository,
+    observeAllRequests: flags.logRequests || tracing !== undefined,
+    ...(tracing === undefined ? {} : { beginTrace: (parent) => tracing.begin(parent) }),
+    onRequest: (event) => observe(event, flags, log, tracing),
+  });
+}
+
+function observe(event: RequestEvent, flags: ServeFlags, log: Log, tracing: Tracing | undefined): void {
+  const { protocol, method, path, status, durationMs, requestId, call, error } = event;
+  if (tracing !== undefined && call !== undefined) tracing.end({ name: `${method} ${path}`, protocol, status, durationMs, failed: error !== undefined, call });
+  const facts = { ...(requestId === undefined ? {} : { request: requestId }), ...(call?.trace === undefined ? {} : { trace: call.trace.traceId }), status, ms: Number(durationMs.toFixed(2)) };
+  if (error !== undefined) log.error({ ...facts, err: error }, `${method} ${path} failed`);
+  else if (flags.logRequests) log.info(facts, `${method} ${path}`);
+}
+
+/** A person at a terminal reads the start screen; each load is for those who read logs, and for later changes. */
+function quietly(log: Log, flags: ServeFlags): Log {
+  if (flags.logFormat === 'json') return log;
+  const until = performance.now() + 2000;
+  return { ...log, debug: log.debug.bind(log), warn: log.warn.bind(log), error: log.error.bind(log), info: ((...args: Parameters<Log['info']>) => (performance.now() < until ? undefined : log.info(...args))) as Log['info'] };
+}
+
+function readResources(given: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    given.map((text) => {
+      const match = /^([^:]+):([1-9]\d*)$/.exec(text);
+      if (match === null) throw new ModelportError('INVALID_USAGE', `--rate-limit-resource '${text}': write name:count, as in gpu:2`);
+      return [match[1]!, Number(match[2])];
+    }),
+  );
+}
+
+async function drain(server: RunningServer, repository: FolderModelRepository, flags: ServeFlags, log: Log): Promise<void> {
+  const waiting = server.http?.active ?? 0;
+  if (waiting > 0) log.info(`stopping: ${waiting} request${waiting === 1 ? '' : 's'} under way get up to ${flags.drainTimeout / 1000} s`);
+  if (!(await server.drain(flags.drainTimeout))) log.warn('the drain timeout is over: requests that are still under way are cut off');
+  void repository;
+}
+
+/** Resolves on SIGTERM or SIGINT; a second one ends the process at once. */
+function untilStopped(): { readonly promise: Promise<void>; release(): void } {
+  let stop: () => void;
+  const promise = new Promise<void>((resolve) => (stop = resolve));
+  let asked = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (asked) process.exit(signal === 'SIGINT' ? 130 : 143);
+    asked = true;
+    stop();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return {
+    promise,
+    release() {
+      process.off('SIGTERM', onSignal);
+      process.off('SIGINT', onSignal);
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/**
+ * Prometheus metrics: `modelport_*` with histograms, Triton's `nv_inference_*` names for dashboards that exist, and the
+ * process. Everything is read from the models' statistics when somebody asks; nothing is counted twice.
+ */
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Protocol } from '../protocol.ts';
+import type { ModelRepository } from '../repository.ts';
+import { expose, type MetricFamily } from './exposition.ts';
+import { modelMetrics } from './model-metrics.ts';
+
+/** A protocol of one route, `GET /metrics`. */
+export function createMetrics(repository: ModelRepository): Protocol {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return {
+    name: 'metrics',
+    routes: () => [
+      {
+        method: 'GET',
+        path: '/metrics',
+        door: 'public',
+        async handle() {
+          const families: MetricFamily[] = modelMetrics(repository);
+          return { headers: { 'content-type': registry.contentType, 'cache-control': 'no-store' }, body: `${expose(families)}${await registry.metrics()}` };
+        },
+      },
+    ],
+  };
+}
