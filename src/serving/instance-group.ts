@@ -355,6 +355,7 @@ function occupy(slot: Slot, exclusive: boolean): Slot {
 function throwUnlessRetried(error: InstanceLostError, call: Call, lost: number): void {
   call.throwIfCancelled();
   if (call.sequence !== undefined) throw error;
-  if (lost > 1) throw new ModelportError('UNAVAILABLE', `two instances died while they ran this request; the last one: ${error.message}`);
+  // Not `UNAVAILABLE`: it is likely the request that does it. The requests that were joined with it are worth a run of their own.
+  if (lost > 1) throw new ModelportError('RUN_FAILED', `two instances died while they ran this request; the last one: ${error.message}`);
   if (call.deadlineMs !== undefined && performance.now() > call.deadlineMs) throw new ModelportError('DEADLINE_EXCEEDED', `the deadline of the request passed when the instance that ran it died: ${error.message}`);
 }

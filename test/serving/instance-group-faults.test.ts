@@ -10,6 +10,7 @@ import { Call } from '../../src/call.ts';
 import { isModelportError } from '../../src/errors.ts';
 import type { InferRequest, Parameters } from '../../src/model.ts';
 import type { Runtime } from '../../src/runtime.ts';
+import { dynamicBatching } from '../../src/serving/dynamic-batching.ts';
 import { instanceGroup } from '../../src/serving/instance-group.ts';
 import type { Tensor } from '../../src/tensor.ts';
 
@@ -64,7 +65,7 @@ test.each([
       else outcome.wrong.push([mine, rows, data[0], data.length]);
     } catch (error) {
       outcome.answers++;
-      if (isModelportError(error) && error.code === 'UNAVAILABLE' && error.message.startsWith('two instances died')) outcome.retriedInVain++;
+      if (isModelportError(error) && error.code === 'RUN_FAILED' && error.message.startsWith('two instances died')) outcome.retriedInVain++;
       else outcome.wrong.push(error);
     }
   };
@@ -158,4 +159,17 @@ test.runIf(process.platform === 'linux')('processes outlive a Ctrl-C that the se
   expect(await next()).toEqual(pids);
   server.kill('SIGKILL');
   while (pids.some(runs)) await sleep(10);
+});
+
+test('of requests that were joined to one run, only the one that kills instances fails', async () => {
+  const group = await instanceGroup(runtime, artifact, { kind: 'process', load: { threads: 1, parameters: { poison: 13 } }, restart: { firstDelayMs: 1 } });
+  const model = dynamicBatching(group, { modelName: 'poisoned', concurrency: group.count });
+  const answers = await Promise.allSettled([11, 12, 13, 14].map((value) => model.infer!({ inputs: request(value, 2, {}).inputs }, new Call())));
+  expect(answers.map((answer) => (answer.status === 'fulfilled' ? (answer.value.outputs.get('x')!.data as Float32Array)[0] : (answer.reason as Error).message))).toEqual([
+    12,
+    13,
+    expect.stringMatching(/^two instances died while they ran this request; .*ended by SIGKILL/),
+    15,
+  ]);
+  await model[Symbol.asyncDispose]();
 });

@@ -193,7 +193,7 @@ describe.each(['thread', 'process'] as const)('%s, when things go wrong', (kind)
   test('a request whose instance dies is tried once more', async () => {
     const model = await group({ kind, count: 2 });
     const together = [infer(model, 1, { action: 'exit' }), infer(model, 2, { action: 'sleep', durationMs: 30 }), infer(model, 3)];
-    await expect(together[0]).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringMatching(/^two instances died while they ran this request; .*exited with code 3$/) });
+    await expect(together[0]).rejects.toMatchObject({ code: 'RUN_FAILED', message: expect.stringMatching(/^two instances died while they ran this request; .*exited with code 3$/) });
     expect(await Promise.all(together.slice(1))).toEqual([3, 4]);
     await until(() => model.ready());
     expect(await infer(model, 5)).toBe(6);
