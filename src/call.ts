@@ -46,6 +46,8 @@ export interface CallTiming {
   /** Rows of the run that answered it, those of other requests included. */
   batchSize: number;
   cacheHit: boolean;
+  /** How long the response cache took to look up and, on a miss, to insert. 0: none was asked. */
+  cacheMs: number;
 }
 
 export class Call {
@@ -71,7 +73,7 @@ export class Call {
     this.id = options.id;
     this.name = options.name;
     this.receivedAtMs = whole === undefined ? performance.now() : whole.receivedAtMs;
-    this.timing = whole === undefined ? { queuedAtMs: 0, dequeuedAtMs: 0, runStartedAtMs: 0, runEndedAtMs: 0, batchSize: 0, cacheHit: false } : whole.timing;
+    this.timing = whole === undefined ? { queuedAtMs: 0, dequeuedAtMs: 0, runStartedAtMs: 0, runEndedAtMs: 0, batchSize: 0, cacheHit: false, cacheMs: 0 } : whole.timing;
     this.deadlineMs = options.deadlineMs;
     this.priority = options.priority ?? 0;
     this.sequence = options.sequence;

@@ -19,6 +19,24 @@ export interface DurationStatistic {
   readonly ns: number;
 }
 
+/** How long something took, as a histogram. */
+export interface LatencyHistogram {
+  /** Upper bounds, ascending; a last bucket above them has no bound. */
+  readonly boundsMs: readonly number[];
+  /** How many lie in each bucket, not cumulative; one longer than `boundsMs`. */
+  readonly counts: readonly number[];
+  readonly count: number;
+  readonly sumMs: number;
+}
+
+/** The phases of successful requests that have histograms. Those that a cache answered have `request` only. */
+export const latencyPhases = ['request', 'queue', 'computeInput', 'computeInfer', 'computeOutput'] as const;
+export type LatencyPhase = (typeof latencyPhases)[number];
+
+/** Why requests failed, in the terms of Triton's `nv_inference_request_failure`. */
+export const failureReasons = ['REJECTED', 'CANCELED', 'BACKEND', 'OTHER'] as const;
+export type FailureReason = (typeof failureReasons)[number];
+
 /** Triton's statistics extension, as numbers. */
 export interface StatisticsSnapshot {
   /** Milliseconds since the epoch of the last request, 0: none. */
@@ -42,6 +60,12 @@ export interface StatisticsSnapshot {
     readonly computeInfer: DurationStatistic;
     readonly computeOutput: DurationStatistic;
   }[];
+  /** Beyond Triton's statistics; for metrics. */
+  readonly histograms?: Readonly<Record<LatencyPhase, LatencyHistogram>>;
+  /** Failed and cancelled requests. */
+  readonly failures?: Readonly<Record<FailureReason, number>>;
+  /** Requests that were not answered yet. */
+  readonly inProgress?: number;
 }
 
 /** One loaded version. Holding it keeps nothing alive: use it within one request. */
