@@ -100,6 +100,7 @@ export class ModelLifecycle {
       await Promise.all(serving.map((served) => this.#release(served)));
       for (const version of this.#states.keys()) this.#states.set(version, { state: 'UNAVAILABLE', reason: 'unloaded' });
       this.#loadedFrom.clear();
+      this.problem = undefined;
       this.#options.changed();
       if (serving.length > 0) this.#options.log('info', `unloaded '${this.name}'`, { model: this.name });
     });

@@ -94,7 +94,9 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
         await this.#loadFound(name, round, []);
         return undefined;
       } catch (error) {
-        return { name, error: asModelportError(error) };
+        const failure = { name, error: asModelportError(error) };
+        this.#lifecycle(name).problem ??= failure.error.message;
+        return failure;
       }
     }));
     await this.#reloadDependents(round);
