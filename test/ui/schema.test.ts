@@ -35,6 +35,18 @@ test('references, alternatives and null are followed to what a form can show', (
   expect(fieldsOf({ type: 'string', format: 'image' })[0]).toMatchObject({ path: [], kind: 'image' });
 });
 
+test('limits of a datatype are no range, and what may be null may be empty', () => {
+  const [wide, small, perhaps] = fieldsOf({
+    type: 'object',
+    properties: { wide: { type: 'number', minimum: -3.4e38, maximum: 3.4e38 }, small: { type: 'integer', minimum: 0, maximum: 255 }, perhaps: { type: ['number', 'null'] } },
+    required: ['wide', 'small', 'perhaps'],
+  });
+  expect(wide).toMatchObject({ slider: false, low: undefined, high: undefined, maximum: 3.4e38 });
+  expect(small).toMatchObject({ slider: true, low: 0, high: 255 });
+  expect(perhaps).toMatchObject({ kind: 'number', nullable: true });
+  expect(problemsOf([wide!, small!, perhaps!], { wide: 1, small: 1, perhaps: null })).toEqual([]);
+});
+
 test('problems name the field and what to write', () => {
   const fields = fieldsOf(flower);
   expect(problemsOf(fields, { color: 'blue', place: { wild: true, country: 'DEU' } })).toEqual([

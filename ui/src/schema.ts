@@ -9,6 +9,8 @@ interface Common {
   readonly title: string;
   readonly description: string | undefined;
   readonly required: boolean;
+  /** Left empty it is sent as `null`. */
+  readonly nullable: boolean;
   readonly advanced: boolean;
   readonly initial: unknown;
 }
@@ -40,6 +42,8 @@ export type FieldKind = Field['kind'];
 export type FieldOf<K extends FieldKind> = Extract<Field, { kind: K }>;
 
 const maxDepth = 6;
+/** A number whose limits lie farther apart is written, not slid. */
+const widestRange = 1e6;
 
 /** The fields of a schema, nested objects flattened; one field without a path for a value that is not an object. */
 export function fieldsOf(schema: JsonSchema): Field[] {
@@ -78,6 +82,7 @@ function field(schema: JsonSchema, root: JsonSchema, hints: FormHints, place: Pl
     title: text(schema['title']) ?? humanize(name),
     description: text(schema['description']),
     required: place.required,
+    nullable: Array.isArray(schema['type']) && schema['type'].includes('null'),
     advanced: place.advanced || hints.advanced === true,
     initial: schema['default'] ?? schema['const'],
   };
@@ -93,14 +98,16 @@ function field(schema: JsonSchema, root: JsonSchema, hints: FormHints, place: Pl
   if (type === 'number' || type === 'integer') {
     const minimum = number(schema['minimum']) ?? number(schema['exclusiveMinimum']);
     const maximum = number(schema['maximum']) ?? number(schema['exclusiveMaximum']);
-    const low = number(hints.minimum) ?? minimum;
-    const high = number(hints.maximum) ?? maximum;
+    // Limits that only say what the datatype holds help nobody.
+    const narrow = minimum !== undefined && maximum !== undefined ? maximum - minimum <= widestRange : Math.abs(minimum ?? maximum ?? 0) <= widestRange;
+    const low = number(hints.minimum) ?? (narrow ? minimum : undefined);
+    const high = number(hints.maximum) ?? (narrow ? maximum : undefined);
     const integer = type === 'integer';
     return {
       ...common,
       kind: 'number',
       integer,
-      slider: hints.widget === 'slider' || (hints.widget === undefined && low !== undefined && high !== undefined && high > low && high - low <= 1e6),
+      slider: hints.widget === 'slider' || (hints.widget === undefined && low !== undefined && high !== undefined && high > low),
       low,
       high,
       minimum,
@@ -123,7 +130,7 @@ function field(schema: JsonSchema, root: JsonSchema, hints: FormHints, place: Pl
 }
 
 /** `$ref` into the document, and of alternatives the one that a form can show: an object before a list, `null` last. */
-function resolve(schema: JsonSchema, root: JsonSchema, depth = 0): JsonSchema {
+export function resolve(schema: JsonSchema, root: JsonSchema, depth = 0): JsonSchema {
   if (depth > 20) return {};
   const reference = text(schema['$ref']);
   if (reference?.startsWith('#') === true) {
@@ -136,10 +143,11 @@ function resolve(schema: JsonSchema, root: JsonSchema, depth = 0): JsonSchema {
   }
   const alternatives = schema['anyOf'] ?? schema['oneOf'];
   if (Array.isArray(alternatives)) {
-    const resolved = alternatives.filter(isObject).map((alternative) => resolve(alternative, root, depth + 1));
+    const resolved = (alternatives as readonly unknown[]).filter(isObject).map((alternative) => resolve(alternative, root, depth + 1));
     const best = resolved.find((alternative) => isObject(alternative['properties'])) ?? resolved.find((alternative) => alternative['type'] !== 'null');
     const { anyOf: _, oneOf: __, ...beside } = schema;
-    return { ...best, ...beside };
+    const nullable = resolved.some((alternative) => alternative['type'] === 'null') && typeof best?.['type'] === 'string';
+    return { ...best, ...(nullable ? { type: [best['type'], 'null'] } : {}), ...beside };
   }
   return schema;
 }
@@ -212,8 +220,8 @@ export function problemsOf(fields: readonly Field[], value: unknown): FieldProbl
 }
 
 function problemOf(entry: Field, value: unknown): string | undefined {
-  if (value === undefined || value === '') {
-    if (!entry.required) return undefined;
+  if (value === undefined || value === null || value === '') {
+    if (!entry.required || (value === null && entry.nullable)) return undefined;
     if (entry.kind === 'image') return entry.draw ? 'Draw, drop or paste an image.' : 'Drop, paste or choose an image.';
     return entry.kind === 'number' ? `Write a number${rangeText(entry)}.` : 'Fill this in.';
   }

@@ -55,7 +55,7 @@ export function FieldForm({ fields, value, problems, onChange }: FormProps & { r
         field={field}
         value={getAt(value, field.path)}
         problem={problems.find((problem) => problem.field === path)?.message}
-        onChange={(item) => onChange(setAt(value, field.path, item))}
+        onChange={(item) => onChange(setAt(value, field.path, item === undefined && field.required && field.nullable ? null : item))}
         onPaste={(event) => pasteRow(event, fields.indexOf(field))}
       />
     );
@@ -102,5 +102,5 @@ function FieldRow({ field, value, problem, onChange, onPaste }: RowProps) {
 
 function captionOf(field: Field): string {
   if (field.kind === 'number' && field.low !== undefined && field.high !== undefined) return `${field.low} – ${field.high}`;
-  return field.required ? '' : 'optional';
+  return field.required && !field.nullable ? '' : 'optional';
 }

@@ -38,7 +38,7 @@ export function SelectControl({ field, id, value, invalid, describedBy, onChange
     <span className="select">
       <select id={id} className="entry" value={index} aria-invalid={invalid} aria-describedby={describedBy || undefined} onChange={(event) => onChange(field.options[Number(event.target.value)])}>
         {(index < 0 || !field.required) && <option value={-1}>{field.required ? 'Choose …' : 'Not given'}</option>}
-        {field.options.map((option, position) => <option key={position} value={position}>{String(option)}</option>)}
+        {field.options.map((option, position) => <option key={position} value={position}>{option === null ? 'none' : writtenText(option)}</option>)}
       </select>
       <Icon name="down" size={14} />
     </span>

@@ -2,7 +2,7 @@
 import type { ComponentType } from 'react';
 import type { JsonSchema } from '../api-types.ts';
 import { formatJson, writtenText, type JsonValue } from '../json.ts';
-import { humanize, isObject } from '../schema.ts';
+import { humanize, isObject, resolve } from '../schema.ts';
 import { JsonTree } from './json-tree.tsx';
 import { formatNumber, formatScore, areProbabilities, labelScoresOf } from './label-scores.ts';
 import { ScoreBars } from './score-bars.tsx';
@@ -28,7 +28,8 @@ const views: readonly View[] = [
   { matches: (value) => isObject(value) && Object.keys(value).length > 0, Component: MembersView },
 ];
 
-export function ValueView({ value, schema }: ViewProps) {
+export function ValueView({ value, schema: written }: ViewProps) {
+  const schema = resolve(written, written);
   const view = views.find((candidate) => candidate.matches(value));
   return view === undefined ? <JsonTree value={value} /> : <view.Component value={value} schema={schema} />;
 }
