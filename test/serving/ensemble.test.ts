@@ -340,7 +340,7 @@ describe('what is wrong is found at loading', () => {
   });
 });
 
-test('any graph gives what its steps give one after the other', async () => {
+test('fuzz: any graph gives what its steps give one after the other', async () => {
   // Step i reads some tensors that come before it: inputs x0, x1 and the outputs t0 … t(i-1).
   const graph = fc.array(fc.record({ reads: fc.array(fc.nat(), { minLength: 1, maxLength: 3 }), add: fc.integer({ min: 0, max: 9 }), turns: fc.nat(3) }), { minLength: 1, maxLength: 8 });
   await fc.assert(

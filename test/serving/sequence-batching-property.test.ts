@@ -38,7 +38,7 @@ interface Sent {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('no state crosses sequences, order holds, every request is answered once, limits hold and slots come free', { timeout: 120_000 }, async () => {
+test('fuzz: no state crosses sequences, order holds, every request is answered once, limits hold and slots come free', async () => {
   await fc.assert(
     fc.asyncProperty(scenario, async ({ strategy, maxSize, slots, concurrency, queueSize, ready, work, actions }) => {
       const fillsRows = ready && strategy === 'direct' && maxSize > 1;
