@@ -1,5 +1,4 @@
 /** Puts the extensions together: formats, runtimes and tasks for a model repository, protocols for a server. */
-import { join } from 'node:path';
 import type { Artifact } from '../artifact.ts';
 import { isTritonConfigJson, readTritonConfigJson, readTritonConfigText } from '../formats/triton-model-config.ts';
 import type { Log } from '../observability/log.ts';
@@ -58,9 +57,4 @@ export function createRepository(options: RepositoryOptions): FolderModelReposit
     log: (level, text, facts) => log[level]({ model: facts.model, ...(facts.version === undefined ? {} : { version: facts.version }), ...(facts.error === undefined ? {} : { reason: (facts.error as Error).message }) }, text),
   });
   return repository;
-}
-
-/** Where what is made or fetched is kept: `--cache-dir`, else below the user's cache folder. */
-export function cacheDirectory(flag: string | undefined): string {
-  return flag ?? join(process.env['XDG_CACHE_HOME'] ?? join(process.env['HOME'] ?? '.', '.cache'), 'modelport');
 }

@@ -11,7 +11,7 @@ import type { RequestEvent } from '../server/exchange.ts';
 import { startServer, type RunningServer } from '../server/server.ts';
 import type { FolderModelRepository } from '../serving/model-repository.ts';
 import { version } from '../version.ts';
-import { cacheDirectory, createRepository } from './compose.ts';
+import { createRepository } from './compose.ts';
 import type { ServeFlags } from './serve.ts';
 import { startScreen } from './start-screen.ts';
 
@@ -29,7 +29,10 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
     mode: flags.modelControlMode,
     ...(flags.loadModel === undefined ? {} : { loadModels: flags.loadModel }),
     pollMs: flags.repositoryPollSecs * 1000,
-    storeFiles: async (model, files) => (await import('../packaging/store-files.ts')).storeFiles(cacheDirectory(flags.cacheDir), model, files),
+    storeFiles: async (model, files) => {
+      const [{ storeFiles }, { defaultCacheDirectory }] = await Promise.all([import('../packaging/store-files.ts'), import('../packaging/content-store.ts')]);
+      return storeFiles(flags.cacheDir ?? defaultCacheDirectory(), model, files);
+    },
     log: quietly(log, flags),
     responseCacheBytes: flags.responseCacheSize,
     resources: readResources(flags.rateLimitResource ?? []),
@@ -47,7 +50,7 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
       process.stdout.write(startScreen({ version, server, host: flags.host, repository, durationMs: performance.now() - startedAtMs, style: createStyle(usesColor(process.stdout)) }));
     }
     await stopped.promise;
-    await drain(server, repository, flags, log);
+    await drain(server, flags, log);
   } finally {
     await server.close();
     await repository[Symbol.asyncDispose]();
@@ -111,11 +114,10 @@ function readResources(given: readonly string[]): Record<string, number> {
   );
 }
 
-async function drain(server: RunningServer, repository: FolderModelRepository, flags: ServeFlags, log: Log): Promise<void> {
+async function drain(server: RunningServer, flags: ServeFlags, log: Log): Promise<void> {
   const waiting = server.http?.active ?? 0;
   if (waiting > 0) log.info(`stopping: ${waiting} request${waiting === 1 ? '' : 's'} under way get up to ${flags.drainTimeout / 1000} s`);
   if (!(await server.drain(flags.drainTimeout))) log.warn('the drain timeout is over: requests that are still under way are cut off');
-  void repository;
 }
 
 /** Resolves on SIGTERM or SIGINT; a second one ends the process at once. */
