@@ -114,10 +114,9 @@ export class JsonReader {
       this.position = position + 1;
       return interned(bytes, start, position, hash);
     }
-    const size = this.stringSize();
-    const text = new Uint8Array(size);
-    this.copyString(text, 0);
-    return decoder.decode(text);
+    const text = new Uint8Array(this.stringSize());
+    const end = this.copyString(text, 0);
+    return decoder.decode(text.subarray(0, end));
   }
 
   /** An upper bound of the bytes of the string that is next, which stays unread. Throws where it does not end. */
@@ -286,7 +285,9 @@ export class JsonReader {
   #word(word: string): boolean {
     const { bytes, position } = this;
     for (let index = 0; index < word.length; index++) {
-      if (bytes[position + index] !== word.charCodeAt(index)) return false;
+      const byte = bytes[position + index];
+      if (byte === undefined) this.fail('', bytes.length);
+      if (byte !== word.charCodeAt(index)) return false;
     }
     this.position = position + word.length;
     return true;
