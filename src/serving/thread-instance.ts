@@ -4,10 +4,13 @@ import { InstanceConnection } from './instance-connection.ts';
 import type { Instance, InstanceStart } from './instance.ts';
 import { packMessage, unpackMessage, type Message } from './instance-wire.ts';
 import { postPacked, unpackPosted, type PostedMessage } from './posted-message.ts';
+import { guardExit, RunGate } from './run-gate.ts';
 
 /** Starts a thread and loads the model there. Rejects with the runtime's error, or why the thread died. */
 export async function startThreadInstance(start: InstanceStart): Promise<Instance> {
-  const worker = new Worker(new URL('./thread-entry.js', import.meta.url), { name: start.artifact.main });
+  const gate = new RunGate();
+  const worker = new Worker(new URL('./thread-entry.js', import.meta.url), { name: start.artifact.main, workerData: gate.memory });
+  const unguard = guardExit(gate);
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   // Memory of the last large request, which the thread gives back with its answer: fresh memory costs ten times the copy into it.
   let spare: ArrayBuffer | undefined;
@@ -31,7 +34,10 @@ export async function startThreadInstance(start: InstanceStart): Promise<Instanc
   worker.on('error', (error) => (reason = `its thread failed: ${error instanceof Error ? error.message : String(error)}`));
   worker.on('messageerror', (error) => (reason = `its thread sent what cannot be read: ${error.message}`));
   // Last of all events: what the thread answered before was received.
-  worker.on('exit', (code) => connection.lose(reason ?? `its thread exited with code ${code}`));
+  worker.on('exit', (code) => {
+    unguard();
+    connection.lose(reason ?? `its thread exited with code ${code}`);
+  });
   try {
     await connection.load({ moduleUrl: start.runtime.moduleUrl, artifact: start.artifact, options: start.load });
   } catch (error) {
