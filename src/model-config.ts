@@ -9,8 +9,8 @@ const datatype = z.enum(Object.keys(datatypes) as [Datatype, ...Datatype[]]);
 const dimension = z.union([z.int().min(-1), z.string().min(1)]).describe('A size, -1 for any size, or a name for a size that several tensors share.');
 
 const tensorSpec = z.strictObject({
-  name: z.string().min(1),
-  datatype: datatype.optional(),
+  name: z.string().min(1).describe('The name in the model.'),
+  datatype: datatype.optional().describe('Of the Open Inference Protocol; must be the model\'s.'),
   shape: z.array(dimension).optional().describe('All dimensions, the batch axis included.'),
   reshape: z.array(dimension).optional().describe('The shape that the model itself wants, without the batch axis, where clients see another one.'),
   batchAxis: z.union([z.int().min(0), z.literal(false)]).optional().describe('The axis along which requests are joined; false: this tensor has no rows.'),
@@ -19,10 +19,10 @@ const tensorSpec = z.strictObject({
   labels: z.array(z.string()).optional().describe('Names of the classes along the last axis.'),
   labelsFile: z.string().optional().describe('A file in the model folder with one label a line.'),
   padValue: z.number().optional().describe('The element that fills rows of unequal length when padding is on.'),
-  description: z.string().optional(),
-  minimum: z.number().optional(),
-  maximum: z.number().optional(),
-  unit: z.string().optional(),
+  description: z.string().optional().describe('For people: shown in forms and documentation.'),
+  minimum: z.number().optional().describe('Smallest sensible value, for forms.'),
+  maximum: z.number().optional().describe('Largest sensible value, for forms.'),
+  unit: z.string().optional().describe('Of the values, for forms: cm, °C.'),
 });
 
 const queuePolicy = z.strictObject({
@@ -46,72 +46,72 @@ const sequences = z.strictObject({
   idleTimeoutMs: z.number().min(1).default(1_000_000).describe('A sequence without requests for so long ends.'),
   maxSequences: z.int().min(1).optional().describe('Sequences that may be active at once (oldest), or slots of an instance (direct).'),
   controls: z.array(z.strictObject({
-    input: z.string().min(1),
-    kind: z.enum(['start', 'ready', 'end', 'correlation-id']),
-    datatype: datatype.optional(),
-    falseTrue: z.tuple([z.number(), z.number()]).optional(),
-  })).default([]),
+    input: z.string().min(1).describe('The input that the scheduler fills.'),
+    kind: z.enum(['start', 'ready', 'end', 'correlation-id']).describe('What it tells the model: the first request, a row that holds a request, the last request, the id of the sequence.'),
+    datatype: datatype.optional().describe('Must be the model\'s.'),
+    falseTrue: z.tuple([z.number(), z.number()]).optional().describe('The values for no and yes. Default: [0, 1].'),
+  })).default([]).describe('Inputs that tell the model where in a sequence a request is; clients do not see them.'),
   states: z.array(z.strictObject({
-    input: z.string().min(1),
-    output: z.string().min(1),
-    datatype: datatype.optional(),
+    input: z.string().min(1).describe('The input that takes the state.'),
+    output: z.string().min(1).describe('The output that becomes the next state.'),
+    datatype: datatype.optional().describe('Must be the model\'s.'),
     shape: z.array(dimension).optional().describe('Of the initial state; dimensions that vary count as 1.'),
     initialFile: z.string().optional().describe('A file in the model folder with the raw bytes of the initial state. Else zeros.'),
-  })).default([]),
+  })).default([]).describe('Tensors that a sequence carries from one request to the next; clients do not see them.'),
 });
 
 const ensemble = z.strictObject({
   steps: z.array(z.strictObject({
-    model: z.string().min(1),
-    version: z.string().optional(),
+    model: z.string().min(1).describe('The name of the model that the step calls.'),
+    version: z.string().optional().describe('Default: the newest.'),
     inputs: z.record(z.string(), z.string()).describe("The step's input → the ensemble's tensor that feeds it."),
     outputs: z.record(z.string(), z.string()).describe("The step's output → the ensemble's tensor that it becomes."),
-  })).min(1),
+  })).min(1).describe('Each runs as soon as its tensors are there; order does not matter.'),
 });
 
 const warmup = z.strictObject({
-  name: z.string().optional(),
-  batchSize: z.int().min(0).default(1),
+  name: z.string().optional().describe('For messages.'),
+  batchSize: z.int().min(0).default(1).describe('Rows.'),
   count: z.int().min(1).default(1).describe('How often it runs.'),
   inputs: z.record(z.string(), z.strictObject({
-    datatype: datatype.optional(),
+    datatype: datatype.optional().describe('Must be the model\'s.'),
     shape: z.array(z.int().min(0)).optional().describe('Without the batch axis.'),
-    fill: z.enum(['zeros', 'random']).optional(),
+    fill: z.enum(['zeros', 'random']).optional().describe('Default: zeros.'),
     file: z.string().optional().describe('A file below `warmup/` of the model folder with the raw bytes.'),
-  })).default({}),
+  })).default({}).describe('By name. Inputs that are left out are zeros, optional ones absent.'),
 });
 
 export const modelConfigSchema = z.strictObject({
-  name: z.string().regex(/^[^/\\\0]{1,255}$/, 'a name of at most 255 characters without slashes').optional(),
-  description: z.string().optional(),
+  name: z.string().regex(/^[^/\\\0]{1,255}$/, 'a name of at most 255 characters without slashes').optional().describe('Default: the name of the folder, or of the file without its ending.'),
+  description: z.string().optional().describe('For people: shown on the page and in the documentation.'),
   format: z.string().optional().describe('Default: found from the content of the file.'),
   file: z.string().optional().describe('The model file, where it is not the only one. Default: model.onnx.'),
   versions: z.union([
     z.literal('all'),
-    z.strictObject({ latest: z.int().min(1) }),
+    z.strictObject({ latest: z.int().min(1).describe('How many of the newest.') }),
     z.array(z.union([z.int().min(1), z.string()])).min(1),
   ]).optional().describe('Which version folders are served: the newest n (default 1), all, or a list.'),
-  inputs: z.array(tensorSpec).optional(),
-  outputs: z.array(tensorSpec).optional(),
-  batching: z.union([z.literal(false), batching]).optional(),
+  inputs: z.array(tensorSpec).optional().describe('What the model does not say of its inputs. Inputs that are left out are as the model has them.'),
+  outputs: z.array(tensorSpec).optional().describe('The same for outputs.'),
+  batching: z.union([z.literal(false), batching]).optional().describe('How requests are joined to one run. false: every request runs alone.'),
   queue: queuePolicy.extend({
     levels: z.array(queuePolicy).optional().describe('One policy per priority level, the first is served first.'),
-    defaultLevel: z.int().min(1).optional(),
-  }).optional(),
+    defaultLevel: z.int().min(1).optional().describe('Of requests that name no level. Default: the last.'),
+  }).optional().describe('How many requests may wait, and how long.'),
   instances: z.strictObject({
-    kind: z.enum(['auto', 'inline', 'thread', 'process']).optional(),
-    count: z.int().min(1).max(1024).optional(),
+    kind: z.enum(['auto', 'inline', 'thread', 'process']).optional().describe('Where the model runs: on the event loop (tiny models), in worker threads, in child processes (survive a crash of native code), or what is measured to be best. Default: auto.'),
+    count: z.int().min(1).max(1024).optional().describe('How many copies run at once. Default: 1.'),
     threads: z.int().min(1).max(1024).optional().describe('Threads that one run may use. Default: the cores, shared out.'),
     resources: z.record(z.string(), z.int().min(1)).optional().describe('Named resources that a run holds (rate limiter).'),
-    priority: z.int().min(0).optional(),
-  }).optional(),
-  sequences: sequences.optional(),
-  ensemble: ensemble.optional(),
-  warmup: z.array(warmup).optional(),
+    priority: z.int().min(0).optional().describe('Whose turn it is when resources come free (rate limiter): 1 before 2.'),
+  }).optional().describe('How often and where the model is loaded.'),
+  sequences: sequences.optional().describe('For models with a state: requests of one sequence run in order and share it.'),
+  ensemble: ensemble.optional().describe('Makes this model out of others; it has no file then.'),
+  warmup: z.array(warmup).optional().describe('Runs before the first request. Default: one row of zeros.'),
   cache: z.boolean().optional().describe('Answer equal inputs from memory. Off by default.'),
   task: z.union([z.string(), z.looseObject({ name: z.string() })]).optional().describe('The task and its options, e.g. {name: image-classification, topK: 5}.'),
   examples: z.array(z.unknown()).optional().describe('Inputs of the task that work as they are; the first fills the form. {"file": "sample.png"} is read from the folder.'),
-  parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional().describe('Settings for the runtime, and whatever clients read back from the config.'),
 });
 
 export type ModelConfig = z.infer<typeof modelConfigSchema>;
