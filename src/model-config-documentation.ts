@@ -55,7 +55,7 @@ export function modelConfigDocumentation(): string {
     'A key that does not exist is an error that names the nearest one. YAML aliases (`*name`) are not covered.',
     '',
   ];
-  section(lines, modelConfigJsonSchema() as SchemaNode, '', 'Keys');
+  section(lines, modelConfigJsonSchema(), '', 'Keys');
   return `${lines.join('\n').trimEnd()}\n`;
 }
 

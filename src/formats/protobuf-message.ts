@@ -158,7 +158,7 @@ class TextDecoderByType {
 
   #error(text: string, line: number): ModelportError {
     const at = `${this.#fileName}:${line}`;
-    return new ModelportError('INVALID_CONFIG', `${text.endsWith('?') ? text.replace(/: did you mean/, ` (${at}): did you mean`) : `${text} (${at})`}`, { at });
+    return placedError(text, at);
   }
 }
 
@@ -252,7 +252,7 @@ function jsonScalar(type: ScalarType, value: unknown): unknown {
  * numbers, scalars, lists and maps that are absent written with their default, absent messages left out.
  */
 export function encodeJson<Type extends MessageType>(type: Type, value: MessageOf<Type>): Plain {
-  return jsonOf(type, value as Plain);
+  return jsonOf(type, value);
 }
 
 function jsonOf(type: MessageType, value: Plain): Plain {
@@ -303,7 +303,7 @@ function shown(value: TextValue): string {
     case 'list': return 'a list';
     case 'string': return JSON.stringify(Buffer.from(value.bytes).toString('utf8').slice(0, 60));
     case 'identifier': return `${value.negative ? '-' : ''}${value.text.slice(0, 60)}`;
-    case 'number': return value.text.slice(0, 60);
+    default: return value.text.slice(0, 60);
   }
 }
 
@@ -328,5 +328,11 @@ function isObject(value: unknown): value is Plain {
 }
 
 function jsonError(text: string, source: string): ModelportError {
-  return new ModelportError('INVALID_CONFIG', `${text.endsWith('?') ? text.replace(/: did you mean/, ` (${source}): did you mean`) : `${text} (${source})`}`, { at: source });
+  return placedError(text, source);
+}
+
+/** The place stands before the guess: `unknown field 'inptu' of ModelConfig (config.pbtxt:3): did you mean 'input'?` */
+function placedError(text: string, at: string): ModelportError {
+  const message = text.endsWith('?') ? text.replace(': did you mean', ` (${at}): did you mean`) : `${text} (${at})`;
+  return new ModelportError('INVALID_CONFIG', message, { at });
 }

@@ -191,7 +191,7 @@ class TritonConfigMapping {
     if (maxSize === 0) this.#warn('dynamic_batching', 'max_batch_size is 0, so every request runs alone');
     else {
       config.batching = {
-        ...(config.batching || {}),
+        ...config.batching,
         ...(dynamic.preferred_batch_size === undefined ? {} : { preferredSizes: this.#preferredSizes(dynamic.preferred_batch_size, 'dynamic_batching') }),
         ...(dynamic.max_queue_delay_microseconds === undefined ? {} : { maxQueueDelayMs: dynamic.max_queue_delay_microseconds / microsecondsPerMs }),
         ...(dynamic.preserve_ordering === undefined ? {} : { preserveOrder: dynamic.preserve_ordering }),

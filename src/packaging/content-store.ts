@@ -142,7 +142,7 @@ export class ContentStore {
 
   /** Gives a blob a name, taking it from what had it. Throws `NOT_FOUND` where the blob is missing. */
   async tag(name: string, descriptor: Descriptor): Promise<void> {
-    if (name === '' || name.length > 512 || /[\0-\x1f]/.test(name)) throw new ModelportError('INVALID_USAGE', `${JSON.stringify(name)} is no name for content`);
+    if (name === '' || name.length > 512 || !/^[\x20-\x7e\x80-\u{10ffff}]*$/u.test(name)) throw new ModelportError('INVALID_USAGE', `${JSON.stringify(name)} is no name for content`);
     if (!(await this.has(descriptor.digest))) throw missing(descriptor.digest);
     await this.#changeIndex((entries) => [
       ...entries.filter((entry) => entry.annotations?.[nameAnnotation] !== name),

@@ -1,5 +1,5 @@
 /** What a schema found wrong, in sentences that name the file, the line and the nearest key. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { nearest } from '../lib/nearest.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -24,7 +24,7 @@ function flatten(issue: Issue, base: Path): Issue[] {
     meant.sort((left, right) => left.length - right.length);
     if (meant[0] !== undefined) return meant[0].flatMap((inner) => flatten(inner, path));
   }
-  return [{ ...issue, path } as Issue];
+  return [{ ...issue, path }];
 }
 
 function sentence(issue: Issue, schema: z.ZodType, value: unknown, locate: (path: string) => string): { readonly text: string; readonly at: string } {

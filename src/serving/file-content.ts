@@ -28,9 +28,9 @@ export function describeContent(start: Uint8Array): string | undefined {
   if (start.length === 0) return 'empty';
   const text = Buffer.from(start).toString('latin1');
   for (const [offset, bytes, what] of beginnings) if (text.startsWith(bytes, offset)) return what;
-  if (/^\s*\{/.test(text) && /^[\x09\x0a\x0d\x20-\x7e]+$/.test(text)) return 'text that looks like JSON';
+  if (/^\s*\{/.test(text) && isText(start)) return 'text that looks like JSON';
   if (start.every((byte) => byte === 0)) return 'all zeros: it was allocated but not written';
-  return /^[\x09\x0a\x0d\x20-\x7e\x80-\xff]+$/.test(text) && isText(start) ? 'text' : undefined;
+  return isText(start) ? 'text' : undefined;
 }
 
 /** The first bytes of a file, at most `count`. */
@@ -45,7 +45,9 @@ export async function readStart(path: string, count = 512): Promise<Uint8Array> 
   }
 }
 
+/** UTF-8 without control characters but tabs and line ends. */
 function isText(start: Uint8Array): boolean {
+  if (start.some((byte) => byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d)) return false;
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true });
     return true;

@@ -23,10 +23,15 @@ export async function fingerprint(directory: string, wanted: (name: string) => b
     }
     hash.update(`${relative}/\n`);
     if (depth >= maximumDepth) return;
-    for (const name of (await readdir(path).catch(() => [])).sort()) {
+    for (const name of await sortedNames(path)) {
       if (!name.startsWith('.')) await visit(join(path, name), `${relative}/${name}`, depth + 1);
     }
   };
-  for (const name of (await readdir(directory).catch(() => [])).sort()) if (!name.startsWith('.') && wanted(name)) await visit(join(directory, name), name, 1);
+  for (const name of await sortedNames(directory)) if (!name.startsWith('.') && wanted(name)) await visit(join(directory, name), name, 1);
   return hash.digest('hex').slice(0, 32);
+}
+
+async function sortedNames(directory: string): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []);
+  return names.sort((left, right) => (left < right ? -1 : 1));
 }

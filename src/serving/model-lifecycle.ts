@@ -154,7 +154,7 @@ export class ModelLifecycle {
       this.#flip(after);
       this.#retiring = this.#retire(gone);
     }
-    const latest = this.latest as ServedVersion | undefined;
+    const { latest } = this;
     if (failures.length > 0) throw loadFailure(this.name, failures);
     return { signatureChanged: latestBefore === undefined || latest === undefined || (latest !== latestBefore && !latestBefore.takesSameRequests(latest)) };
   }

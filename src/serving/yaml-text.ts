@@ -1,5 +1,5 @@
 /** YAML (1.2, core schema) into plain values, with the line of every value, and limits that keep hostile text cheap. */
-import { isAlias, isCollection, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { isAlias, isCollection, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
 import { ModelportError } from '../errors.ts';
 
 export interface YamlText {
@@ -63,7 +63,7 @@ export function parseYaml(text: string, fileName: string): YamlText {
 }
 
 function rangeStart(node: unknown): number {
-  return isCollection(node) || isScalar(node) || isAlias(node) ? ((node as Node).range?.[0] ?? 0) : 0;
+  return isCollection(node) || isScalar(node) || isAlias(node) ? (node.range?.[0] ?? 0) : 0;
 }
 
 function rejectDeepText(text: string, fileName: string): void {
