@@ -85,7 +85,7 @@ describe.skipIf(chromiumPath === undefined)('axe finds nothing', () => {
     await using opened = await visit(browser, `${served.url}#/models/iris`, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
     await opened.page.locator('[data-testid=output] .bars').waitFor();
     expect(await violations(opened.page)).toEqual([]);
-    await opened.page.getByRole('button', { name: 'Models and pages' }).click();
+    await opened.page.getByRole('button', { name: 'Models and pages', exact: true }).click();
     await opened.page.getByRole('link', { name: 'digits' }).waitFor();
     expect(await violations(opened.page)).toEqual([]);
   });

@@ -29,7 +29,7 @@ describe.skipIf(chromiumPath === undefined)('digits drawn by mouse', () => {
         const place = ([x, y]: readonly [number, number]): [number, number] => [paper.x + x * paper.width, paper.y + y * paper.height];
         await page.mouse.move(...place(start!));
         await page.mouse.down();
-        for (const point of rest) await page.mouse.move(...place(point), { steps: 3 });
+        for (const point of rest) await page.mouse.move(...place(point));
         await page.mouse.up();
       }
       await run(page);

@@ -142,7 +142,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await page.locator(entry('sepal_length')).focus();
     await page.evaluate(() => navigator.clipboard.writeText('6.3\t2.9\t5.6\t1.8'));
     await page.keyboard.press('Control+v');
-    expect(await Promise.all(['sepal_length', 'sepal_width', 'petal_length', 'petal_width'].map((field) => page.inputValue(entry(field))))).toEqual(['6.3', '2.9', '5.6', '1.8']);
+    await expect.poll(() => Promise.all(['sepal_length', 'sepal_width', 'petal_length', 'petal_width'].map((field) => page.inputValue(entry(field))))).toEqual(['6.3', '2.9', '5.6', '1.8']);
   });
 
   test('nothing that was filled in is lost, and history brings back what was', async () => {
@@ -162,6 +162,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await page.locator('.history-item').last().click();
     await expect.poll(() => headline.textContent()).toBe(first);
     expect(await page.inputValue(entry('petal_length'))).toBe(firstValue);
+    await expect.poll(() => page.url()).not.toContain('input');
     await page.reload();
     await expect.poll(() => page.locator('.history-item').count()).toBe(2);
   });
@@ -191,6 +192,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await page.getByRole('switch', { name: 'Run as I change' }).check();
     const slider = page.locator('[data-field="petal_length"] input[type=range]');
     await slider.fill('1');
+    await page.locator('[data-field="sepal_width"] input[type=range]').fill('4');
     await page.locator('[data-field="petal_width"] input[type=range]').fill('0.1');
     await expect.poll(() => page.getByTestId('output').locator('.headline-label').textContent()).toBe('setosa');
     expect(await page.locator('.history-item').count()).toBe(1);
@@ -210,6 +212,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     expect(await isLight()).toBe(system === 'light');
     await page.getByRole('button', { name: /^Theme: system/ }).click();
     if (chosen === 'dark') await page.getByRole('button', { name: /^Theme: light/ }).click();
+    await page.getByRole('button', { name: `Theme: ${chosen}` }).waitFor();
     expect(await isLight()).toBe(chosen === 'light');
     await page.reload();
     await page.getByRole('button', { name: `Theme: ${chosen}` }).waitFor();
@@ -238,7 +241,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await button.waitFor();
     expect((await button.boundingBox())!.y).toBeGreaterThan(760);
     expect(await page.getByRole('link', { name: /^digits/ }).isVisible()).toBe(false);
-    await page.getByRole('button', { name: 'Models and pages' }).tap();
+    await page.getByRole('button', { name: 'Models and pages', exact: true }).tap();
     await page.getByRole('link', { name: /^digits/ }).tap();
     await page.getByRole('heading', { name: 'digits', exact: true }).waitFor();
     await expect.poll(() => page.getByRole('link', { name: /^digits/ }).isVisible()).toBe(false);

@@ -1,35 +1,24 @@
-import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useState, type KeyboardEvent } from 'react';
 import { writtenText } from '../json.ts';
 import type { ControlProps } from './field-form.tsx';
 
 export function NumberControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'number'>) {
   const { low, high, unit } = field;
   const step = field.step ?? niceStep(low, high, field.integer);
-  const [text, setText] = useState(() => format(value));
-  const sent = useRef(value);
+  const [typed, setTyped] = useState('');
+  // What was typed stands as it is ("5," or "0.10") while it means the value; any other value came from elsewhere.
+  const text = Object.is(read(typed), value ?? undefined) ? typed : format(value);
 
-  // What someone else wrote (slider, example, pasted row) replaces what was typed.
-  useEffect(() => {
-    if (!Object.is(value, sent.current)) setText(format(value));
-    sent.current = value;
-  }, [value]);
-
-  const change = (next: number | undefined): void => {
-    sent.current = next;
-    onChange(next);
-  };
   const type = (written: string): void => {
-    setText(written);
-    change(written.trim() === '' ? undefined : Number(written.trim().replace(',', '.')));
+    setTyped(written);
+    onChange(read(written));
   };
   const nudge = (event: KeyboardEvent): void => {
     const direction = event.key === 'ArrowUp' ? 1 : event.key === 'ArrowDown' ? -1 : 0;
     if (direction === 0) return;
     event.preventDefault();
     const start = typeof value === 'number' && Number.isFinite(value) ? value : (low ?? 0);
-    const next = round(start + direction * step * (event.shiftKey ? 10 : 1), step);
-    setText(format(next));
-    change(next);
+    onChange(round(start + direction * step * (event.shiftKey ? 10 : 1), step));
   };
 
   const numeric = typeof value === 'number' && Number.isFinite(value);
@@ -48,7 +37,7 @@ export function NumberControl({ field, id, value, invalid, describedBy, onChange
           style={{ '--fill': `${((position - low) / (high - low)) * 100}%` } as React.CSSProperties}
           aria-labelledby={`${id}-label`}
           aria-valuetext={`${numeric ? value : 'not set'}${unit === undefined ? '' : ` ${unit}`}`}
-          onChange={(event) => change(round(event.target.valueAsNumber, step))}
+          onChange={(event) => onChange(round(event.target.valueAsNumber, step))}
         />
       )}
       <div className="with-unit" data-unit={unit} style={unit === undefined ? undefined : ({ '--unit-width': `${unit.length}ch` } as React.CSSProperties)}>
@@ -68,6 +57,12 @@ export function NumberControl({ field, id, value, invalid, describedBy, onChange
       </div>
     </div>
   );
+}
+
+/** NaN where it is no number; a comma is a decimal point. */
+function read(written: string): number | undefined {
+  const trimmed = written.trim();
+  return trimmed === '' ? undefined : Number(trimmed.replace(',', '.'));
 }
 
 function format(value: unknown): string {
