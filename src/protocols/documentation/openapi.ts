@@ -22,7 +22,6 @@ export function createOpenApi(routes: readonly Route[], server: ServerFacts): Js
   }
   return {
     openapi: '3.1.0',
-    jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
     info: {
       title: server.serverName,
       version: server.version,

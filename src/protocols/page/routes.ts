@@ -26,7 +26,7 @@ export const page: Protocol = {
   name: 'page',
   routes: ({ repository, server }) => [
     { method: 'GET', path: '/', door: 'public', handle: (request) => file('index.html', request) },
-    { method: 'GET', path: '/assets/:file', door: 'public', handle: (request) => file(join('assets', request.parameters['file']!), request) },
+    { method: 'GET', path: '/assets/:file', door: 'public', handle: (request) => file(`assets/${request.parameters['file']!}`, request) },
     { method: 'GET', path: '/favicon.svg', door: 'public', handle: (request) => file('favicon.svg', request) },
     {
       method: 'GET',
@@ -46,7 +46,7 @@ interface CachedFile {
 const files = new Map<string, Promise<CachedFile>>();
 
 async function file(name: string, request: HttpRequest): Promise<HttpResponse> {
-  if (!/^(?:assets\/)?[\w.-]+$/.test(name) || name.includes('..')) throw missing(request);
+  if (!/^(?:assets\/)?[\w-][\w.-]*$/.test(name)) throw missing(request);
   let cached = files.get(name);
   if (cached === undefined) {
     cached = readFile(join(folder, name)).then((body) => ({ body, etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"` }));
