@@ -1,7 +1,7 @@
-import { open, realpath } from 'node:fs/promises';
-import { isAbsolute, join, sep } from 'node:path';
-import { ModelportError } from '../errors.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { SequencesConfig } from '../model-config.ts';
+import { readConfined } from './confined-file.ts';
 
 const largestFileBytes = 2 ** 30;
 
@@ -13,26 +13,9 @@ export async function readInitialStates(directory: string, config: SequencesConf
   const contents = new Map<string, Uint8Array>();
   for (const [index, state] of config.states.entries()) {
     if (state.initialFile === undefined) continue;
-    contents.set(state.input, await readInside(directory, state.initialFile, `sequences.states[${index}].initialFile`));
+    const inTritonsFolder = join('initial_state', state.initialFile);
+    const name = !existsSync(join(directory, state.initialFile)) && existsSync(join(directory, inTritonsFolder)) ? inTritonsFolder : state.initialFile;
+    contents.set(state.input, await readConfined(directory, name, `the file of sequences.states[${index}].initialFile`, largestFileBytes));
   }
   return contents;
-}
-
-async function readInside(directory: string, file: string, at: string): Promise<Uint8Array> {
-  const root = await realpath(directory);
-  for (const folder of ['', 'initial_state']) {
-    const path = isAbsolute(file) ? file : join(root, folder, file);
-    const real = await realpath(path).catch(() => undefined);
-    if (real === undefined) continue;
-    if (!real.startsWith(root + sep)) throw new ModelportError('INVALID_CONFIG', `${at}: '${file}' is outside the model folder ${directory}`, { at });
-    const handle = await open(real, 'r');
-    try {
-      const { size } = await handle.stat();
-      if (size > largestFileBytes) throw new ModelportError('INVALID_CONFIG', `${at}: '${file}' has ${size} bytes; a state may have ${largestFileBytes}`, { at });
-      return await handle.readFile();
-    } finally {
-      await handle.close();
-    }
-  }
-  throw new ModelportError('INVALID_CONFIG', `${at}: there is no file '${file}' in ${directory} or its initial_state folder`, { at });
 }
