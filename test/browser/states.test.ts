@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
+import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { chromiumPath, launchChromium } from './chromium.ts';
 import { exampleModels, serve, type Served } from './served.ts';
@@ -143,8 +144,8 @@ describe.skipIf(chromiumPath === undefined)('states of the page', () => {
     const { page } = opened;
     await page.getByTestId('output').locator('.headline').waitFor();
     const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Choose an image file' }).click()]);
-    // One white pixel.
-    await chooser.setFiles({ name: 'blank.png', mimeType: 'image/png', buffer: Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg==', 'base64') });
+    const blank = await sharp({ create: { width: 32, height: 32, channels: 3, background: 'white' } }).png().toBuffer();
+    await chooser.setFiles({ name: 'blank.png', mimeType: 'image/png', buffer: blank });
     await page.getByRole('button', { name: 'Run', exact: true }).click();
     await page.locator('[data-field="image"] .field-problem').waitFor();
     expect(await page.locator('[data-field="image"] .field-problem').textContent()).toContain('blank');
