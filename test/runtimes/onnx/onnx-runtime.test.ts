@@ -189,7 +189,7 @@ it('drops a ZipMap whose weights lie in another file', async () => {
 });
 
 describe('parameters', () => {
-  it.each([{ graphOptimizationLevel: 'disabled' }, { enableCpuMemArena: false, enableMemPattern: false }, { enable_mem_arena: '0', enable_mem_pattern: 'false' }])('%o', async (parameters) => {
+  it.each([{ graphOptimizationLevel: 'disabled' }, { allowSpinning: true }, { enableCpuMemArena: false, enableMemPattern: false }, { enable_mem_arena: '0', enable_mem_pattern: 'false' }])('%o', async (parameters) => {
     const model = await load(fixturePath('add.onnx'), parameters);
     expect(model.inferSync(request({ a: floats([1, 1], 1), b: floats([1, 1], 2) })).outputs.get('sum')!.data).toEqual(Float32Array.of(3));
     await model[Symbol.asyncDispose]();
