@@ -4,6 +4,7 @@ import type { ModelportError } from '../errors.ts';
 import type { InferRequest, Signature } from '../model.ts';
 import type { Instance, InstanceStart } from './instance.ts';
 import { sampleRequest } from './measure-run.ts';
+import { startInstance } from './start-instance.ts';
 
 /** What a request to a thread and back costs altogether: two wake-ups, two copies, and the turns of two event loops. */
 export const threadHopMs = 0.15;
@@ -39,11 +40,7 @@ export interface MeasureOptions {
  * Starts an instance, measures it and chooses. A small file is loaded inline first, because most small models stay there;
  * a large one in a thread, so that neither loading nor a long run holds up the event loop.
  */
-export async function startMeasured(
-  start: InstanceStart,
-  startInstance: Readonly<Record<InstanceKind, (start: InstanceStart) => Promise<Instance>>>,
-  options: MeasureOptions,
-): Promise<KindChoice & { readonly instance: Instance }> {
+export async function startMeasured(start: InstanceStart, options: MeasureOptions): Promise<KindChoice & { readonly instance: Instance }> {
   const { instanceKinds, name } = start.runtime;
   const only = instanceKinds.includes('inline') && instanceKinds.includes('thread') ? undefined : instanceKinds.includes('inline') ? 'inline' : instanceKinds.includes('thread') ? 'thread' : instanceKinds[0];
   if (only !== undefined) return { kind: only, reason: `of 'inline' and 'thread', runtime '${name}' has only this`, instance: await startInstance[only](start) };

@@ -103,7 +103,7 @@ test('processes that are killed from outside, at any moment, lose nothing', asyn
   const group = await instanceGroup(runtime, artifact, { kind: 'process', count: 2, load: { threads: 1, parameters: {} } });
   const alive = new Set<number>();
   const stop = { asked: false };
-  let answered = 0;
+  const outcome = { answered: 0 };
   const failures: string[] = [];
   const client = async (seed: number): Promise<void> => {
     for (let value = seed; !stop.asked; value += 10) {
@@ -111,7 +111,7 @@ test('processes that are killed from outside, at any moment, lose nothing', asyn
         const { outputs, parameters } = await group.infer!(request(value, value % 7 === 0 ? 6000 : 2, {}), new Call());
         alive.add(parameters!['pid'] as number);
         if ((outputs.get('x')!.data as Float32Array).some((element) => element !== value + 1)) failures.push(`wrong answer to ${value}`);
-        answered++;
+        outcome.answered++;
       } catch (error) {
         failures.push((error as Error).message);
       }
@@ -119,8 +119,8 @@ test('processes that are killed from outside, at any moment, lose nothing', asyn
   };
   const killer = async (): Promise<void> => {
     for (let kill = 0; kill < 15; kill++) {
-      const answers = answered + 5 + next() * 15;
-      while (answered < answers) await sleep(next() * 4);
+      const answers = outcome.answered + 5 + next() * 15;
+      while (outcome.answered < answers) await sleep(next() * 4);
       const [pid] = [...alive].slice(-1);
       if (pid === undefined) continue;
       alive.delete(pid);

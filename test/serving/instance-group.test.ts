@@ -7,7 +7,8 @@ import type { Artifact } from '../../src/artifact.ts';
 import { Call } from '../../src/call.ts';
 import type { InferRequest, Parameters } from '../../src/model.ts';
 import { instanceKinds, type Runtime } from '../../src/runtime.ts';
-import { instanceGroup, type InstanceGroup, type InstanceGroupOptions, type InstanceGroupState } from '../../src/serving/instance-group.ts';
+import { instanceGroup, type InstanceGroup, type InstanceGroupOptions } from '../../src/serving/instance-group.ts';
+import type { InstanceGroupState } from '../../src/serving/replacing-group.ts';
 import { textOf, textTensor, type Tensor } from '../../src/tensor.ts';
 
 const { default: runtime } = (await import(new URL('../fixtures/runtimes/obedient.mjs', import.meta.url).href)) as { default: Runtime };
