@@ -2,7 +2,7 @@
  * A graph of models that is a Model. Each step is a call of another served model, so that it joins that model's own
  * batches, is counted in its statistics and follows it when it is replaced. Tensors are handed on, never copied here.
  */
-import { Call } from '../call.ts';
+import type { Call } from '../call.ts';
 import { checkRequest } from '../check-request.ts';
 import { isModelportError, ModelportError } from '../errors.ts';
 import type { EnsembleConfig } from '../model-config.ts';

@@ -189,7 +189,7 @@ export class SequenceTable {
     this.#closed = true;
     clearTimeout(this.#idleTimer);
     const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
-    for (const sequence of [...this.#idle]) this.#end(sequence);
+    for (const sequence of this.#idle) this.#end(sequence);
     if (this.#alive > 0) await empty;
   }
 

@@ -24,7 +24,7 @@ const numbers = (response: InferResponse, name: string): number[] => [...(respon
 
 test('scaling, then classifying, is what one model with both says', async () => {
   const [whole, parts] = await Promise.all([infer('iris', measurements(flowers)), infer('iris-ensemble', measurements(flowers))]);
-  const [expected, got] = [numbers(whole!, 'probabilities'), numbers(parts!, 'probabilities')];
+  const [expected, got] = [numbers(whole, 'probabilities'), numbers(parts, 'probabilities')];
   expect(got).toHaveLength(15);
   for (const [index, value] of got.entries()) expect(value).toBeCloseTo(expected[index]!, 5);
 });

@@ -31,7 +31,7 @@ function features(texts: readonly string[]): Tensor {
 }
 
 describeReal('magika names file types', ['magika/model.onnx', 'magika/config.min.json'], () => {
-  const { cases, raw } = expected<Expected>('magika');
+  const { cases, raw } = expected('magika') as Expected;
   const labels = (): string[] => (JSON.parse(readFileSync(realFile('magika/config.min.json'), 'utf8')) as { target_labels_space: string[] }).target_labels_space;
 
   /** Label and score of each row, best first. */

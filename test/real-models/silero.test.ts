@@ -53,7 +53,7 @@ describeReal('silero hears speech, its state carried by sequence batching', ['si
   });
 
   test('a voice says "Front Center": 32 of 44 chunks are speech, as its own package says', async () => {
-    const { probabilities } = expected<{ probabilities: number[] }>('silero');
+    const { probabilities } = expected('silero') as { probabilities: number[] };
     const heard = await listen(streams()[0]!, 1n);
     expect(heard).toHaveLength(44);
     expect(heard.filter((probability) => probability > 0.5)).toHaveLength(32);
@@ -93,7 +93,7 @@ describeReal('silero hears speech, its state carried by sequence batching', ['si
     // At 8 kHz a chunk has 256 samples after 32: every second one of the same recording is enough to be speech.
     const slow = fast.map((chunk) => chunk.filter((_, index) => index % 2 === 0));
     const [one, other] = await Promise.all([listen(fast, 1n), listen(slow, 2n, 8000n)]);
-    expect(one!.filter((probability) => probability > 0.5)).toHaveLength(32);
-    expect(other!.filter((probability) => probability > 0.5).length).toBeGreaterThan(20);
+    expect(one.filter((probability) => probability > 0.5)).toHaveLength(32);
+    expect(other.filter((probability) => probability > 0.5).length).toBeGreaterThan(20);
   });
 });

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Call } from '../../src/call.ts';
 import { ModelportError } from '../../src/errors.ts';
@@ -69,7 +69,7 @@ describe('running', () => {
   });
 
   test('the order in the config does not matter', async () => {
-    const model = build({ a: adder(), b: adder({ add: 10 }) }, [...chain].reverse());
+    const model = build({ a: adder(), b: adder({ add: 10 }) }, chain.toReversed());
     expect(values(await model.infer(request({ x: [1] }), new Call()))).toEqual({ y: [12] });
   });
 
