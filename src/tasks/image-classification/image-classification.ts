@@ -84,7 +84,8 @@ function readRequest(value: unknown, defaultTopK: number, mostTopK: number): { r
   // The file alone, or its data URL, is a request too.
   if (value instanceof Uint8Array || typeof value === 'string') return { bytes: imageBytes(value, 'image'), topK: defaultTopK };
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ModelportError('INVALID_VALUE', `the value is ${value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`}: send an object with the field 'image'`);
+    const found = value === undefined ? 'missing' : value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+    throw new ModelportError('INVALID_VALUE', `the value is ${found}: send an object with the field 'image'`);
   }
   const unknown = Object.keys(value).find((name) => !fields.includes(name));
   if (unknown !== undefined) throw new ModelportError('INVALID_VALUE', `there is no field '${unknown}'${didYouMean(unknown, fields)}`, { at: unknown });

@@ -24,7 +24,7 @@ export function readRows(value: unknown, table: Table): Rows {
 
 function readRecord(row: unknown, table: Table, byName: ReadonlyMap<string, number>, path: string, where: string): (Element | undefined)[] {
   if (typeof row !== 'object' || row === null || Array.isArray(row) || row instanceof Uint8Array) {
-    const found = row === null ? 'null' : Array.isArray(row) ? 'a list without column names' : row instanceof Uint8Array ? 'a file' : `a ${typeof row}`;
+    const found = row === undefined ? 'missing' : row === null ? 'null' : Array.isArray(row) ? 'a list without column names' : row instanceof Uint8Array ? 'a file' : `a ${typeof row}`;
     const first = table.columns[0]!.name;
     const advice = Array.isArray(row) ? `write {"columns": ["${first}", …], "rows": [[…], …]}` : `write an object with its columns, {"${first}": …}`;
     throw new ModelportError('INVALID_VALUE', `${path === '' ? 'the value' : 'a row'} is ${found}: ${advice}${where}`, path === '' ? {} : { at: path });
