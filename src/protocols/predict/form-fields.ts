@@ -7,8 +7,8 @@ export function fieldsValue(fields: Iterable<[string, string]>, properties: read
   const value: Record<string, unknown> = {};
   for (const [name, text] of fields) {
     const property = properties.find((each) => each.name === name);
-    const read = fieldValue(name, text, property);
-    const isList = property?.types.includes('array') === true && !Array.isArray(read);
+    const isList = property?.types.includes('array') === true && !text.trim().startsWith('[');
+    const read = fieldValue(name, text, isList ? property.itemTypes : (property?.types ?? []));
     const before = Object.hasOwn(value, name) ? value[name] : undefined;
     if (before !== undefined && !isList) throw new ModelportError('INVALID_VALUE', `the field '${name.slice(0, 80)}' is given twice`, { at: name });
     set(value, name, isList ? [...((before as unknown[] | undefined) ?? []), read] : read);
@@ -17,8 +17,7 @@ export function fieldsValue(fields: Iterable<[string, string]>, properties: read
 }
 
 /** Text as the JSON type that is wanted. What does not fit stays text: the task says what is wrong with it. */
-function fieldValue(name: string, text: string, property: InputProperty | undefined): unknown {
-  const types = property?.types ?? [];
+function fieldValue(name: string, text: string, types: readonly string[]): unknown {
   const trimmed = text.trim();
   if (types.includes('number') || types.includes('integer')) {
     if (/^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed)) return Number(trimmed);

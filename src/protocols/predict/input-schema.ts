@@ -5,6 +5,8 @@ export interface InputProperty {
   readonly name: string;
   /** JSON types that it takes: `string`, `number` … Empty: any. */
   readonly types: readonly string[];
+  /** Of a list's items; empty: any. */
+  readonly itemTypes: readonly string[];
   /** Takes the bytes of a file: `format: image`, or content of a media type. */
   readonly file: boolean;
   readonly required: boolean;
@@ -18,10 +20,10 @@ export function inputProperties(schema: JsonSchema): InputProperty[] {
   const required = Array.isArray(object['required']) ? (object['required'] as unknown[]) : [];
   return Object.entries(properties as Record<string, JsonSchema>).map(([name, member]) => {
     const property = resolve(member, schema);
-    const { type, format, contentMediaType } = property as { type?: unknown; format?: unknown; contentMediaType?: unknown };
-    const types = typeof type === 'string' ? [type] : Array.isArray(type) ? type.filter((each): each is string => typeof each === 'string') : [];
+    const { items, format, contentMediaType } = property as { items?: unknown; format?: unknown; contentMediaType?: unknown };
+    const itemTypes = typeof items === 'object' && items !== null ? typesOf(resolve(items as JsonSchema, schema)) : [];
     const file = format === 'image' || format === 'binary' || (typeof contentMediaType === 'string' && !contentMediaType.startsWith('text/'));
-    return { name, types, file, required: required.includes(name) };
+    return { name, types: typesOf(property), itemTypes, file, required: required.includes(name) };
   });
 }
 
@@ -30,6 +32,10 @@ export function fileProperty(properties: readonly InputProperty[]): InputPropert
   const files = properties.filter((property) => property.file);
   const others = properties.filter((property) => !property.file && property.required);
   return files.length === 1 && others.length === 0 ? files[0] : undefined;
+}
+
+function typesOf({ type }: JsonSchema): string[] {
+  return typeof type === 'string' ? [type] : Array.isArray(type) ? type.filter((each): each is string => typeof each === 'string') : [];
 }
 
 function resolve(schema: JsonSchema, root: JsonSchema): JsonSchema {

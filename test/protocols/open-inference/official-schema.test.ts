@@ -52,7 +52,9 @@ function shapeOf(template: string): string {
 }
 
 function errorsOf(document: OpenApi, method: string, template: string, answer: Answer): string[] | undefined {
-  const operation = Object.entries(document.paths).find(([path]) => shapeOf(path) === template)?.[1][method];
+  // A document may have the paths with a version only.
+  const templates = [template, template.replace('/v2/models/{}', '/v2/models/{}/versions/{}')];
+  const operation = templates.map((each) => Object.entries(document.paths).find(([path]) => shapeOf(path) === each)).find((found) => found !== undefined)?.[1][method];
   const schema = operation?.responses[String(answer.status)]?.content?.['application/json']?.schema;
   if (schema === undefined) return undefined;
   // The document is older than BF16.
