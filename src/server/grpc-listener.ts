@@ -119,7 +119,7 @@ function handleStreaming(method: GrpcMethod, options: GrpcListenerOptions) {
         const grpcCall = accept(rpc, method, options);
         observed.call = grpcCall.call;
         rpc.on('cancelled', () => grpcCall.call.cancel());
-        responses = method.streaming!(rpc, grpcCall)[Symbol.asyncIterator]();
+        responses = method.streaming!(messagesOf(rpc), grpcCall)[Symbol.asyncIterator]();
         for (let next = await responses.next(); next.done !== true && !rpc.cancelled; next = await responses.next()) {
           if (!rpc.write(next.value)) await flowing(rpc);
         }
@@ -134,6 +134,35 @@ function handleStreaming(method: GrpcMethod, options: GrpcListenerOptions) {
       }
     })();
   };
+}
+
+/**
+ * What the client sends. Not the stream's own iterator, which destroys the stream, answers included, when its messages end.
+ * Messages are read one at a time, so that a client that is faster than the models is held back by flow control.
+ */
+async function* messagesOf(rpc: ServerDuplexStream<unknown, unknown>): AsyncGenerator<unknown> {
+  let wake: (() => void) | undefined;
+  let ended = false;
+  const notify = (): void => wake?.();
+  const end = (): void => {
+    ended = true;
+    notify();
+  };
+  rpc.on('readable', notify);
+  rpc.on('end', end);
+  rpc.on('cancelled', end);
+  rpc.on('close', end);
+  for (;;) {
+    const message: unknown = rpc.read();
+    if (message !== null) {
+      yield message;
+    } else if (ended) {
+      return;
+    } else {
+      await new Promise<void>((resolve) => (wake = resolve));
+      wake = undefined;
+    }
+  }
 }
 
 async function flowing(rpc: ServerDuplexStream<unknown, unknown>): Promise<void> {
