@@ -10,7 +10,9 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   for (const candidate of candidates) {
     if (candidate.length > maximumLength) continue;
     const distance = editDistance(wanted, candidate.toLowerCase());
-    if (distance < bestDistance && distance <= Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3))) {
+    const allowed = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
+    // Something must be left of both: every letter is one edit away from every other.
+    if (distance < bestDistance && distance <= allowed && distance < Math.min(word.length, candidate.length)) {
       best = candidate;
       bestDistance = distance;
     }
