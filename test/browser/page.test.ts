@@ -79,7 +79,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
     await page.keyboard.press('Escape');
-    expect(await page.locator('dialog').count()).toBe(0);
+    await expect.poll(() => page.locator('dialog').count()).toBe(0);
   });
 
   test('the code drawer follows the form, and its curl is the same request', async () => {
@@ -245,6 +245,12 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await page.getByRole('link', { name: /^digits/ }).tap();
     await page.getByRole('heading', { name: 'digits', exact: true }).waitFor();
     await expect.poll(() => page.getByRole('link', { name: /^digits/ }).isVisible()).toBe(false);
+    // From the keyboard the focus goes in, and back out.
+    await page.getByRole('button', { name: 'Models and pages', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await expect.poll(() => page.evaluate(() => document.activeElement?.closest('nav') !== null)).toBe(true);
+    await page.keyboard.press('Escape');
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('Models and pages');
   });
 
   test('nothing jumps when an answer arrives', async () => {

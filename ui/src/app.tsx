@@ -40,8 +40,11 @@ export function App() {
 
   useEffect(() => {
     if (!menu) return undefined;
+    document.querySelector<HTMLElement>('#side a')?.focus();
     const close = (event: KeyboardEvent): void => {
-      if (event.key === 'Escape') setMenu(false);
+      if (event.key !== 'Escape') return;
+      setMenu(false);
+      document.querySelector<HTMLElement>('.menu-button')?.focus();
     };
     window.addEventListener('keydown', close);
     return () => window.removeEventListener('keydown', close);

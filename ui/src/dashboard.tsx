@@ -9,7 +9,8 @@ import { useReadings } from './use-readings.ts';
 
 /** Seconds over which rates and percentiles are taken. */
 const windowSeconds = 5;
-const capacity = 120;
+/** Points that a chart is wide; a young one is stretched. */
+const fewestPoints = 30;
 
 interface Card {
   readonly title: string;
@@ -64,7 +65,7 @@ function CardView({ card, course, last }: { readonly card: Card; readonly course
         <small>{card.unit}{card.names === undefined ? '' : ` ${card.names[0]}`}</small>
         {card.names !== undefined && <small>· {format(second, card.digits)} {card.names[1]}</small>}
       </p>
-      <Sparkline label={`${card.title} over the last two minutes, now ${written} ${card.unit}`} capacity={capacity} series={card.values.map((read) => course.map(read))} />
+      <Sparkline label={`${card.title} over the last two minutes, now ${written} ${card.unit}`} capacity={Math.max(fewestPoints, course.length)} series={card.values.map((read) => course.map(read))} />
     </section>
   );
 }

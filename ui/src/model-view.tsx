@@ -6,6 +6,7 @@ import { inferEndpoint } from './endpoints/infer.tsx';
 import { predictEndpoint } from './endpoints/predict.tsx';
 import { Icon } from './icons.tsx';
 import { Message } from './message.tsx';
+import { ModelDetails } from './model-details.tsx';
 import { ModelPage } from './model-page.tsx';
 import { formatRoute } from './route.ts';
 import { StateMark } from './state-mark.tsx';
@@ -51,6 +52,7 @@ export function ModelView({ models, name, version: named, input, visit, code, on
       {endpoint === undefined
         ? <NotReady model={model} version={version} />
         : <ModelPage key={`${name}/${version.version}/${input === undefined ? '' : visit}`} endpoint={endpoint} namedVersion={named} linked={input} code={code} onCode={onCode} onFailure={onFailure} />}
+      {served !== undefined && <ModelDetails served={served} />}
     </div>
   );
 }
@@ -84,7 +86,7 @@ function ModelHead({ model, version, code, onCode }: HeadProps) {
           <button type="button" className="button" aria-label="Use from code" aria-expanded={code} aria-keyshortcuts="c" onClick={() => onCode(!code)}><Icon name="code" size={14} /><span className="long">Use from code</span><span className="short" aria-hidden="true">Code</span></button>
         </div>
       )}
-      {served?.description !== undefined && <p className="model-about">{served.description}</p>}
+      {served?.description !== undefined && <div className="model-about"><p>{served.description}</p></div>}
     </header>
   );
 }

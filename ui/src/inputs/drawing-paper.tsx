@@ -24,10 +24,12 @@ export interface DrawingPaperProps {
   /** Width of the line in percent of the side. */
   readonly brush: number;
   readonly label: string;
+  /** Called with an image that the browser cannot show. */
+  readonly onUnseen: (image: string) => void;
   readonly onChange: (image: string | undefined) => void;
 }
 
-export function DrawingPaper({ ref, id, image, ink, brush, label, onChange }: DrawingPaperProps) {
+export function DrawingPaper({ ref, id, image, ink, brush, label, onUnseen, onChange }: DrawingPaperProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const strokes = useRef<Stroke[]>([]);
   const active = useRef<Stroke | undefined>(undefined);
@@ -69,11 +71,16 @@ export function DrawingPaper({ ref, id, image, ink, brush, label, onChange }: Dr
       picture.current = loaded;
       paint();
     });
+    loaded.addEventListener('error', () => {
+      if (left) return;
+      paint();
+      onUnseen(image);
+    });
     loaded.src = image;
     return () => {
       left = true;
     };
-  }, [image, paint]);
+  }, [image, paint, onUnseen]);
 
   const publish = useCallback(() => {
     if (strokes.current.length === 0 && picture.current === undefined) drawn.current = undefined;

@@ -12,6 +12,7 @@ export function ImageControl({ field, id, value, invalid, describedBy, onChange 
   const [camera, setCamera] = useState(false);
   const [brush, setBrush] = useState(9);
   const [refused, setRefused] = useState<string>();
+  const [unseen, setUnseen] = useState<string>();
   const image = typeof value === 'string' && value !== '' ? value : undefined;
 
   const take = async (file: File | null | undefined): Promise<void> => {
@@ -64,8 +65,11 @@ export function ImageControl({ field, id, value, invalid, describedBy, onChange 
         {camera
           ? <Camera onTake={(taken) => { setCamera(false); onChange(taken); }} onFail={(reason) => { setCamera(false); setRefused(reason); }} />
           : field.draw
-            ? <DrawingPaper ref={paper} id={id} image={image} ink={field.ink} brush={brush} label={`${field.title}: drawing area. With the keyboard: arrow keys move, space puts the pen down and lifts it.`} onChange={onChange} />
-            : image !== undefined && <img src={image} alt="The chosen input" />}
+            ? <DrawingPaper ref={paper} id={id} image={image} ink={field.ink} brush={brush} label={`${field.title}: drawing area. With the keyboard: arrow keys move, space puts the pen down and lifts it.`} onUnseen={setUnseen} onChange={onChange} />
+            : image !== undefined && <img src={image} alt="The chosen input" hidden={unseen === image} onError={() => setUnseen(image)} />}
+        {image !== undefined && unseen === image && !camera && (
+          <div className="paper-hint"><span>{/^data:([\w/+.-]*)/.exec(image)?.[1] ?? 'This image'} cannot be shown here. The model may still read it.</span></div>
+        )}
         {image === undefined && !camera && (
           <div className="paper-hint" aria-hidden="true">
             {!field.draw && <Icon name="image" size={24} />}

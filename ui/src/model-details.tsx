@@ -1,0 +1,37 @@
+import type { PageTensor, ServedVersion } from './api-types.ts';
+import { Icon } from './icons.tsx';
+import { describeShape } from './tensor-text.ts';
+
+/** What an engineer wants to know before calling the model from code. */
+export function ModelDetails({ served }: { readonly served: ServedVersion }) {
+  const { signature, batching, instances, platform } = served;
+  return (
+    <details className="more details">
+      <summary><Icon name="chevron" size={12} /> Model details</summary>
+      <dl>
+        <dt>Inputs</dt>
+        <dd><Tensors tensors={signature.inputs} /></dd>
+        <dt>Outputs</dt>
+        <dd><Tensors tensors={signature.outputs} /></dd>
+        <dt>Batching</dt>
+        <dd>{batching.maxSize > 1 ? `Up to ${batching.maxSize} rows in one run: ` : 'Every request runs alone: '}{batching.reason}</dd>
+        {instances !== undefined && (
+          <>
+            <dt>Instances</dt>
+            <dd>{instances.count} · {instances.kind}</dd>
+          </>
+        )}
+        <dt>Platform</dt>
+        <dd>{platform}</dd>
+      </dl>
+    </details>
+  );
+}
+
+function Tensors({ tensors }: { readonly tensors: readonly PageTensor[] }) {
+  return (
+    <ul>
+      {tensors.map((tensor) => <li key={tensor.name}>{tensor.name}<span className="mono">{describeShape(tensor)}{tensor.optional === true ? ' optional' : ''}</span></li>)}
+    </ul>
+  );
+}
