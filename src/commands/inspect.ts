@@ -5,8 +5,7 @@ import { Command } from 'commander';
 import { ModelportError } from '../errors.ts';
 import { createStyle, usesColor } from '../lib/terminal.ts';
 import type { ExplainedConfig } from '../model-config.ts';
-import { readOnnxFacts, type OnnxFacts } from '../onnx/onnx-facts.ts';
-import { describeOnnx } from './describe-onnx.ts';
+import type { OnnxFacts } from '../onnx/onnx-facts.ts';
 
 export interface InspectOptions {
   readonly json?: boolean;
@@ -19,17 +18,17 @@ export interface InspectOptions {
 
 /** What the command prints. `path` is a model file, or a folder with `model.onnx` or versions of it. Throws `INVALID_MODEL` or `INVALID_USAGE`. */
 export async function inspect(path: string, options: InspectOptions = {}): Promise<string> {
+  const { readOnnxFacts } = await import('../onnx/onnx-facts.ts');
+  const { describeOnnx } = await import('./describe-onnx.ts');
   const file = findModelFile(path);
   const facts = readOnnxFacts({ directory: dirname(file), main: basename(file) });
-  if (options.json === true) return Promise.resolve(`${JSON.stringify(asJson(facts, options.config), undefined, 2)}\n`);
-  return Promise.resolve(
-    describeOnnx(facts, {
-      style: createStyle(options.color ?? false),
-      columns: options.columns ?? 100,
-      title: path,
-      ...(options.config === undefined ? {} : { config: options.config }),
-    }),
-  );
+  if (options.json === true) return `${JSON.stringify(asJson(facts, options.config), undefined, 2)}\n`;
+  return describeOnnx(facts, {
+    style: createStyle(options.color ?? false),
+    columns: options.columns ?? 100,
+    title: path,
+    ...(options.config === undefined ? {} : { config: options.config }),
+  });
 }
 
 function asJson({ zipMaps, ...facts }: OnnxFacts, config: ExplainedConfig | undefined): object {
