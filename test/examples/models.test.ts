@@ -12,6 +12,7 @@ import { chooseTask } from '../../src/task.ts';
 import { tasks } from '../../src/tasks/index.ts';
 import { drawStrokes } from '../fixtures/draw-strokes.ts';
 import { drawnDigits } from '../fixtures/drawn-digits.ts';
+import { schemaErrors } from '../fixtures/json-schema.ts';
 import { artifactIn } from '../tasks/fake-model.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'examples', 'models');
@@ -38,6 +39,19 @@ describe.each(readdirSync(folder))('%s', (name) => {
   });
 });
 
+describe.each(['iris', 'digits'])('the schemas of %s', (name) => {
+  it('hold for examples and answers', async () => {
+    await using model = await load(name);
+    const { input, output, examples } = model.signature.predict!;
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) {
+      expect(schemaErrors(example, input, input)).toEqual([]);
+      expect(schemaErrors(await model.predict!(example, new Call()), output, output)).toEqual([]);
+    }
+    expect(schemaErrors({ nonsense: 1 }, input, input)).not.toEqual([]);
+  });
+});
+
 describe('iris', () => {
   let model: Model;
   beforeAll(async () => {
@@ -61,6 +75,15 @@ describe('iris', () => {
 
   it('takes its sample file', async () => {
     expect(await model.predict!(JSON.parse(readFileSync(join(folder, 'iris', 'sample.json'), 'utf8')), new Call())).toMatchObject({ label: 'versicolor' });
+  });
+
+  it('takes columns and rows as its schema says', async () => {
+    const value = { columns: ['sepal_length', 'sepal_width', 'petal_length', 'petal_width'], rows: [[6, 2.2, 4, 1]] };
+    const { input, output } = model.signature.predict!;
+    expect(schemaErrors(value, input, input)).toEqual([]);
+    const answers = await model.predict!(value, new Call());
+    expect(answers).toMatchObject([{ label: 'versicolor' }]);
+    expect(schemaErrors(answers, output, output)).toEqual([]);
   });
 
   it('equals the ensemble, one model after the other', async () => {

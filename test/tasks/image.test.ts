@@ -9,7 +9,7 @@ import { Call } from '../../src/call.ts';
 import { isModelportError } from '../../src/errors.ts';
 import { fromHalf } from '../../src/lib/half-float.ts';
 import { decodeImage, readImageHeader } from '../../src/tasks/image/decode-image.ts';
-import { imageElements } from '../../src/tasks/image/image-elements.ts';
+import { imageElements } from '../../src/tasks/image/image-threads.ts';
 import { planImageInput } from '../../src/tasks/image/image-input.ts';
 import { imageOptions, type ImageOptions } from '../../src/tasks/image/image-options.ts';
 import type { ImagePlan } from '../../src/tasks/image/image-plan.ts';

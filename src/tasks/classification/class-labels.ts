@@ -23,7 +23,7 @@ export function classLabels(given: readonly string[] | undefined, output: Tensor
 }
 
 /** `id2label` of config.json, in the order of the ids; undefined where there is none. */
-export function huggingFaceLabels(artifact: Artifact): readonly string[] | undefined {
+function huggingFaceLabels(artifact: Artifact): readonly string[] | undefined {
   const path = join(artifact.directory, 'config.json');
   let config: unknown;
   try {

@@ -8,9 +8,9 @@ import type { Tensor } from '../../tensor.ts';
 import { classEvidence, classLabels } from '../classification/class-labels.ts';
 import { classCount, findScoresOutput, mayHoldScores } from '../classification/scores-output.ts';
 import { largest, numbers, shortest, toProbabilities } from '../classification/scores.ts';
-import { imageElements } from '../image/image-elements.ts';
 import { imageExamples } from '../image/image-examples.ts';
 import { imageShape, planImageInput } from '../image/image-input.ts';
+import { imageElements, warmImageThreads } from '../image/image-threads.ts';
 import { imageBytes } from '../image/image-value.ts';
 import { options, type Options } from './options.ts';
 
@@ -45,11 +45,11 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const channels = plan.color === 'grayscale' ? 1 : 3;
   const shape = plan.layout === 'NCHW' ? [1, channels, plan.height, plan.width] : [1, plan.height, plan.width, channels];
   const outputs = [output.name];
+  warmImageThreads();
 
   async function classify(value: unknown, call: Call): Promise<unknown> {
     const request = readRequest(value, defaultTopK, labels!.length);
     const data = await imageElements(request.bytes, plan, 'image', call);
-    call.throwIfCancelled();
     const inputs = new Map<string, Tensor>([[spec.name, { datatype: plan.datatype, shape, data }]]);
     const response = await model.infer!({ inputs, outputs }, call);
     const scores = response.outputs.get(output.name)!;

@@ -1,4 +1,4 @@
-/** A picture file to pixels. sharp decodes, in threads of its own, and is loaded when the first picture comes. */
+/** A picture file → pixels. sharp decodes; loading it takes a while, so only worker threads import this file. */
 import type { Sharp } from 'sharp';
 import { ModelportError } from '../../errors.ts';
 import type { Raster } from './raster.ts';
@@ -6,7 +6,7 @@ import type { Raster } from './raster.ts';
 type SharpModule = typeof import('sharp').default;
 let loaded: Promise<SharpModule> | undefined;
 
-async function loadSharp(): Promise<SharpModule> {
+export async function loadDecoder(): Promise<SharpModule> {
   loaded ??= import('sharp').then(({ default: sharp }) => {
     // Every picture comes once: keeping operations in memory only costs.
     sharp.cache(false);
@@ -58,7 +58,7 @@ export async function readImageHeader(bytes: Uint8Array, options: DecodeOptions)
     const found = format === undefined ? `its first bytes are ${firstBytes(bytes)}` : `it is ${/^[aeiouhs]/i.test(format.name) && format.name !== 'zip' ? 'an' : 'a'} ${format.name} file`;
     throw new ModelportError('INVALID_VALUE', `${at} is not a picture that can be read here: ${found}. Send a JPEG, PNG, WebP, GIF, TIFF or AVIF file`, { at });
   }
-  const sharp = await loadSharp();
+  const sharp = await loadDecoder();
   let metadata;
   try {
     metadata = await sharp(bytes, { limitInputPixels: false, failOn: 'error' }).metadata();
@@ -81,7 +81,7 @@ export async function readImageHeader(bytes: Uint8Array, options: DecodeOptions)
  * pictures are ignored, as they were when models were trained. Throws `INVALID_VALUE` where the file is damaged.
  */
 export async function decodeImage(bytes: Uint8Array, header: ImageHeader, options: DecodeOptions): Promise<Raster> {
-  const sharp = await loadSharp();
+  const sharp = await loadDecoder();
   const open: Sharp = sharp(bytes, { limitInputPixels: options.maxPixels, failOn: 'error', pages: 1, ignoreIcc: !header.cmyk });
   try {
     const { data, info } = await open.autoOrient().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });

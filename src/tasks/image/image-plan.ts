@@ -7,7 +7,7 @@ export type ImageDatatype = (typeof imageDatatypes)[number];
 
 export const resizeModes = ['shortest-side', 'stretch', 'pad'] as const;
 
-export interface ResizePlan {
+interface ResizePlan {
   /**
    * `shortest-side`: keep the shape, make the shorter side `shortestSide`, then cut out the middle.
    * `stretch`: to the wanted width and height, whatever the shape. `pad`: keep the shape, fit in, fill the rest.

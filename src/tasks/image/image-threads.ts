@@ -1,77 +1,113 @@
 /**
- * The worker threads that prepare large pictures, shared by all models of the process and owned by this file. A thread
- * is started when a picture finds none free, does one picture at a time, and ends after it had nothing to do for a while.
+ * The worker threads that decode and prepare pictures, shared by all models of the process and owned by this file: neither
+ * decoding nor loading the decoder ever holds up the event loop. A thread is started when all others are busy and ends
+ * when it had nothing to do for a while; the last one stays.
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { fromPlainError, ModelportError, type PlainError } from '../../errors.ts';
-import type { ImageJob } from './image-thread.ts';
+import type { Call } from '../../call.ts';
+import { fromPlainError, ModelportError } from '../../errors.ts';
+import type { ImagePlan } from './image-plan.ts';
+import type { ImageAnswer, ImageJob } from './image-thread.ts';
 import type { ImageElements } from './prepare-image.ts';
 
 const mostThreads = Math.min(4, availableParallelism());
+/** While one picture is decoded (in a thread of the decoder's own), another one is prepared. */
+const jobsPerThread = 2;
 const idleMs = 30_000;
 
 interface Waiting {
   readonly job: ImageJob;
+  readonly call: Call;
   resolve(elements: ImageElements): void;
   reject(error: unknown): void;
 }
 
 interface Thread {
   readonly worker: Worker;
-  current: Waiting | undefined;
+  readonly jobs: Map<number, Waiting>;
   idleTimer: NodeJS.Timeout | undefined;
 }
 
 const threads = new Set<Thread>();
-const waiting: Waiting[] = [];
+const queue: Waiting[] = [];
+let lastId = 0;
 
-export async function prepareInThread(job: ImageJob): Promise<ImageElements> {
-  return await new Promise((resolve, reject) => {
-    waiting.push({ job, resolve, reject });
-    const free = [...threads].find((thread) => thread.current === undefined);
-    if (free !== undefined) next(free);
-    else if (threads.size < mostThreads) next(start());
+/**
+ * A picture file as elements of an input tensor. The bytes are copied before this returns. Rejects with `INVALID_VALUE`
+ * naming `at` where they are no picture, damaged, too large or blank.
+ */
+export async function imageElements(bytes: Uint8Array, plan: ImagePlan, at: string, call: Call): Promise<ImageElements> {
+  call.throwIfCancelled();
+  const job: ImageJob = { id: ++lastId, bytes: new Uint8Array(bytes), plan, at };
+  const elements = await new Promise<ImageElements>((resolve, reject) => {
+    queue.push({ job, call, resolve, reject });
+    dispatch();
   });
+  call.throwIfCancelled();
+  return elements;
 }
 
-function next(thread: Thread): void {
-  const task = waiting.shift();
-  thread.current = task;
-  if (task === undefined) {
-    // An idle thread does not keep the process alive.
-    thread.worker.unref();
-    thread.idleTimer = setTimeout(() => end(thread), idleMs).unref();
-    return;
+/** Starts a thread, so that the first picture does not wait for it. */
+export function warmImageThreads(): void {
+  if (threads.size === 0) rest(start());
+}
+
+function dispatch(): void {
+  while (queue.length > 0) {
+    let thread = leastBusy();
+    if (thread === undefined || (thread.jobs.size > 0 && threads.size < mostThreads)) thread = start();
+    if (thread.jobs.size >= jobsPerThread) return;
+    const task = queue.shift()!;
+    if (task.call.cancelled) {
+      task.reject(new ModelportError('CANCELLED', 'the request was cancelled'));
+      continue;
+    }
+    clearTimeout(thread.idleTimer);
+    thread.jobs.set(task.job.id, task);
+    thread.worker.ref();
+    thread.worker.postMessage(task.job, [task.job.bytes.buffer]);
   }
-  clearTimeout(thread.idleTimer);
-  thread.worker.ref();
-  thread.worker.postMessage(task.job, []);
 }
 
-function end(thread: Thread): void {
-  threads.delete(thread);
-  void thread.worker.terminate();
+function leastBusy(): Thread | undefined {
+  let least: Thread | undefined;
+  for (const thread of threads) if (least === undefined || thread.jobs.size < least.jobs.size) least = thread;
+  return least;
+}
+
+/** An idle thread does not keep the process alive. */
+function rest(thread: Thread): void {
+  thread.worker.unref();
+  thread.idleTimer = setTimeout(() => {
+    if (threads.size === 1) return;
+    threads.delete(thread);
+    void thread.worker.terminate();
+  }, idleMs).unref();
 }
 
 function start(): Thread {
   const worker = new Worker(new URL('./image-thread.js', import.meta.url), { name: 'image' });
-  const thread: Thread = { worker, current: undefined, idleTimer: undefined };
+  const thread: Thread = { worker, jobs: new Map(), idleTimer: undefined };
   threads.add(thread);
-  worker.on('message', (answer: { readonly elements: ImageElements } | { readonly error: PlainError }) => {
-    const task = thread.current!;
+  worker.on('message', (answer: ImageAnswer) => {
+    const task = thread.jobs.get(answer.id)!;
+    thread.jobs.delete(answer.id);
+    if (thread.jobs.size === 0) rest(thread);
     if ('elements' in answer) task.resolve(answer.elements);
     else task.reject(fromPlainError(answer.error));
-    next(thread);
+    dispatch();
   });
-  const fail = (reason: unknown) => {
+  const end = (reason: string, cause?: unknown): void => {
     if (!threads.delete(thread)) return;
     clearTimeout(thread.idleTimer);
-    thread.current?.reject(new ModelportError('RUN_FAILED', `the thread that prepared ${thread.current.job.at} ended: ${reason instanceof Error ? reason.message : String(reason)}`, { cause: reason }));
-    thread.current = undefined;
-    if (waiting.length > 0 && threads.size < mostThreads) next(start());
+    for (const { job, reject } of thread.jobs.values()) {
+      reject(new ModelportError('RUN_FAILED', `the thread that prepared ${job.at} ended: ${reason}`, { cause }));
+    }
+    thread.jobs.clear();
+    dispatch();
   };
-  worker.on('error', fail);
-  worker.on('exit', (code) => fail(`exit code ${code}`));
+  worker.on('error', (error) => end(error instanceof Error ? error.message : String(error), error));
+  worker.on('exit', (code) => end(`exit code ${code}`));
   return thread;
 }

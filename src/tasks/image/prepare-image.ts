@@ -3,7 +3,7 @@ import { toHalf } from '../../lib/half-float.ts';
 import { centerDrawing } from './drawing.ts';
 import type { ImagePlan } from './image-plan.ts';
 import { crop, flatten, type Raster } from './raster.ts';
-import { resize, resizeCost } from './resize.ts';
+import { resize } from './resize.ts';
 
 /** Elements in the plan's layout, `channels × height × width` of them; FP16 as its bits. */
 export type ImageElements = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
@@ -40,15 +40,6 @@ function resizedSize(oldWidth: number, oldHeight: number, plan: ImagePlan): { re
   // A picture much longer than wide, for a model that wants the opposite: never smaller than what is cut out of it.
   const grow = Math.max(1, width / size.width, height / size.height);
   return grow === 1 ? size : { width: Math.ceil(size.width * grow), height: Math.ceil(size.height * grow) };
-}
-
-/** Roughly how many nanoseconds {@link prepareImage} takes. */
-export function prepareCost(width: number, height: number, plan: ImagePlan): number {
-  const pixels = width * height;
-  if (plan.drawing !== undefined) return 8 * pixels + 1_000_000;
-  const size = resizedSize(width, height, plan);
-  const channels = plan.color === 'grayscale' ? 1 : 3;
-  return 2 * pixels + resizeCost(width, height, size.width, size.height, channels, plan.resize.filter) + 4 * channels * plan.width * plan.height;
 }
 
 function normalize(image: Raster, plan: ImagePlan): ImageElements {

@@ -45,7 +45,7 @@ export function flatten(image: Raster, color: 'rgb' | 'grayscale', background: n
 }
 
 /** Pillow's `convert("L")`: ITU-R 601-2 in 16-bit fixed point. */
-export function luma(red: number, green: number, blue: number): number {
+function luma(red: number, green: number, blue: number): number {
   return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
 }
 

@@ -109,14 +109,6 @@ function columnsFirst(image: Raster, width: number, height: number): boolean {
   return height < image.height && image.height - height > 2 * (image.width - width);
 }
 
-/** Multiplications that {@link resize} does; about one nanosecond each. */
-export function resizeCost(oldWidth: number, oldHeight: number, newWidth: number, newHeight: number, channels: number, filter: ResizeFilter): number {
-  if (filter === 'nearest') return newWidth * newHeight * channels;
-  const support = filter === 'area' ? 1 : 2 * kernels[filter].support;
-  const taps = (oldSize: number, newSize: number) => support * Math.max(1, oldSize / newSize);
-  return channels * newWidth * (oldHeight * taps(oldWidth, newWidth) + newHeight * taps(oldHeight, newHeight));
-}
-
 function clip(sum: number): number {
   const level = sum >> precisionBits;
   return level < 0 ? 0 : level > 255 ? 255 : level;

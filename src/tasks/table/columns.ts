@@ -5,7 +5,7 @@ import type { Signature, TensorSpec } from '../../model.ts';
 import { datatypes } from '../../tensor.ts';
 import type { FeatureOptions } from './table-options.ts';
 
-export type ColumnKind = 'number' | 'integer' | 'boolean' | 'text';
+type ColumnKind = 'number' | 'integer' | 'boolean' | 'text';
 
 export interface Column {
   readonly name: string;
