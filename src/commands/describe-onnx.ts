@@ -93,11 +93,11 @@ function contents(facts: OnnxFacts, { style, columns }: DescribeOptions): string
   const format = [`opset ${opsets.join(', ')}`, `IR version ${facts.irVersion}`];
   if (facts.graphName !== '') format.push(`graph "${printable(facts.graphName)}"`);
   if (facts.modelVersion !== '' && facts.modelVersion !== '0') format.push(`model version ${facts.modelVersion}`);
-  const lines = [`  ${style.dim(format.join(' · '))}`];
   if (facts.externalFiles.length > 0) {
     const files = facts.externalFiles.map((file) => `${printable(file.location)} (${humanBytes(file.sizeBytes)})`);
-    lines.push(`  ${style.dim(`weights in ${files.slice(0, 3).join(', ')}${files.length > 3 ? ` and ${files.length - 3} more files` : ''}`)}`);
+    format.push(`weights in ${files.slice(0, 3).join(', ')}${files.length > 3 ? ` and ${files.length - 3} more files` : ''}`);
   }
+  const lines = wrap(format.join(' · '), columns - 2).map((line) => `  ${style.dim(line)}`);
   const shown = facts.operators.slice(0, shownOperators);
   const largest = shown[0]?.count ?? 1;
   const rows = shown.map(({ domain, operator, count }) => [
