@@ -38,7 +38,7 @@ export function toBfloat16(value: number): number {
   float[0] = magnitude;
   let upper = bits[0]!;
   // Rounding to float32 first may land exactly on a tie that the double was not on: then the double decides.
-  if ((upper & 0xffff) === 0x8000 && float[0] !== magnitude) upper += magnitude > float[0]! ? 1 : -1;
+  if ((upper & 0xffff) === 0x8000 && float[0] !== magnitude) upper += magnitude > float[0] ? 1 : -1;
   const rounded = (upper + 0x7fff + ((upper >>> 16) & 1)) >>> 16;
   return sign | rounded;
 }

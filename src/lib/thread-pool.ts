@@ -35,7 +35,7 @@ export class ThreadPool<Task, Reply> {
   run(task: Task, transfer: ArrayBuffer[] = [], abandoned?: () => Error | undefined): Promise<Reply> {
     if (this.#closed) return Promise.reject(new Error('the threads were closed'));
     return new Promise((resolve, reject) => {
-      this.#queue.push({ task, transfer, abandoned, resolve: resolve as (reply: unknown) => void, reject });
+      this.#queue.push({ task, transfer, abandoned, resolve, reject });
       for (const thread of this.#threads) {
         if (thread.job === undefined) {
           this.#next(thread);

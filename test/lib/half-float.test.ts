@@ -18,7 +18,7 @@ test('known values', () => {
   expect([toBfloat16(1), toBfloat16(-2), toBfloat16(3.14159), toBfloat16(-0), toBfloat16(-Infinity), toBfloat16(3.4e38)]).toEqual([0x3f80, 0xc000, 0x4049, 0x8000, 0xff80, 0x7f80]);
 });
 
-test('rounds to the nearest, ties to even, straight from the double', () => {
+test('fuzz: rounds to the nearest, ties to even, straight from the double', () => {
   const source = random(2);
   const nearest = (value: number, lower: number, from: (bits: number) => number): number => {
     const middle = (from(lower) + from(lower + 1)) / 2;

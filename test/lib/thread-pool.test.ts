@@ -8,7 +8,7 @@ function moduleOf(code: string): URL {
 
 const pools: ThreadPool<unknown, unknown>[] = [];
 
-function pool(code: string, size: number): ThreadPool<any, any> {
+function pool(code: string, size: number): ThreadPool<unknown, unknown> {
   const made = new ThreadPool<unknown, unknown>(moduleOf(code), size);
   pools.push(made);
   return made;

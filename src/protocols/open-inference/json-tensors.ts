@@ -4,7 +4,7 @@
  */
 import type { DecimalScanner } from '../../lib/decimal.ts';
 import { toBfloat16, toHalf } from '../../lib/half-float.ts';
-import { allocate, elementCount, type Datatype, type NumericArray, type TensorData } from '../../tensor.ts';
+import { allocate, elementCount, type Datatype, type TensorData } from '../../tensor.ts';
 import type { JsonReader } from './json-reader.ts';
 
 /** Reads the array that is next: nested as `shape` says, or flat in row-major order. */
@@ -269,6 +269,7 @@ const readers: Readonly<Record<Datatype, RowReader>> = {
 
 /** The buffers under the data, each once: what a thread hands over. */
 export function buffersOf(data: TensorData): ArrayBuffer[] {
-  if (!Array.isArray(data)) return [(data as NumericArray).buffer as ArrayBuffer];
-  return [...new Set(data.map((element) => element.buffer as ArrayBuffer))];
+  const buffers = Array.isArray(data) ? new Set(data.map((element) => element.buffer)) : [data.buffer];
+  // Made here, so none of them is shared memory.
+  return [...buffers] as ArrayBuffer[];
 }

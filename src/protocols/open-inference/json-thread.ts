@@ -26,23 +26,25 @@ function perform(task: JsonTask): { result: WireInferRequest | Uint8Array | { re
     }
     case 'value':
       return { result: { value: parseJson(task.body) }, transfer: [] };
-    case 'write': {
+    default: {
       const data = task.data.map(({ name, datatype, count, data }) => ({
         name,
         datatype,
         data: datatype === 'BYTES' ? tensorDataFromBytes(name, datatype, [count], data as Uint8Array, '') : (data as TensorData),
       }));
       const result = new TextEncoder().encode(joinParts({ json: [...task.json], data }));
-      return { result, transfer: [result.buffer as ArrayBuffer] };
+      return { result, transfer: [result.buffer] };
     }
   }
 }
 
-parentPort!.on('message', (task: JsonTask) => {
+const port = parentPort!;
+
+port.on('message', (task: JsonTask) => {
   try {
     const { result, transfer } = perform(task);
-    parentPort!.postMessage({ result } satisfies JsonTaskReply, transfer);
+    port.postMessage({ result } satisfies JsonTaskReply, transfer);
   } catch (error) {
-    parentPort!.postMessage({ error: toPlainError(error) } satisfies JsonTaskReply);
+    port.postMessage({ error: toPlainError(error) } satisfies JsonTaskReply, []);
   }
 });

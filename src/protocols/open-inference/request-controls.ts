@@ -77,7 +77,7 @@ function boolean(name: string, value: ParameterValue): boolean {
 }
 
 function unsigned(name: string, value: ParameterValue): bigint {
-  if (typeof value === 'bigint' ? value >= 0n : typeof value === 'number' && Number.isInteger(value) && value >= 0) return BigInt(value as number | bigint);
+  if (typeof value === 'bigint' ? value >= 0n : typeof value === 'number' && Number.isInteger(value) && value >= 0) return BigInt(value);
   throw wrongType(name, value, name === 'sequence_id' ? 'an integer of at least 0, or text' : 'an integer of at least 0');
 }
 

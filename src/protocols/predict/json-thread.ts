@@ -4,12 +4,14 @@ import { toPlainError } from '../../errors.ts';
 import { decodeJson } from './decode-json.ts';
 import type { JsonReply } from './parse-json.ts';
 
-parentPort!.on('message', (body: Uint8Array) => {
+const port = parentPort!;
+
+port.on('message', (body: Uint8Array) => {
   let reply: JsonReply;
   try {
     reply = { value: decodeJson(body) };
   } catch (error) {
     reply = { error: toPlainError(error) };
   }
-  parentPort!.postMessage(reply);
+  port.postMessage(reply, []);
 });

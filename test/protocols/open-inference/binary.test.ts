@@ -7,7 +7,7 @@ import { openInference } from '../../../src/protocols/open-inference/index.ts';
 import { bytesOfTensor, tensorDataFromBytes } from '../../../src/protocols/open-inference/binary-tensors.ts';
 import type { Datatype, Tensor } from '../../../src/tensor.ts';
 import { FakeRepository, allFakes } from '../../fixtures/fake-repository.ts';
-import { protocolClient, type Answer } from '../../fixtures/protocol-client.ts';
+import { protocolClient, type Answer, type Json } from '../../fixtures/protocol-client.ts';
 import { fuzzRuns, mutate, random } from '../../fixtures/random.ts';
 
 const client = protocolClient(openInference, new FakeRepository(allFakes()));
@@ -36,7 +36,7 @@ function outputsOf(answer: Answer): { name: string; shape: number[]; datatype: s
   const header = answer.headers['inference-header-content-length'];
   const length = header === undefined ? answer.bytes.length : Number(header);
   let offset = length;
-  const outputs = JSON.parse(Buffer.from(answer.bytes.subarray(0, length)).toString()).outputs.map((output: any) => {
+  const outputs = JSON.parse(Buffer.from(answer.bytes.subarray(0, length)).toString()).outputs.map((output: Json) => {
     const size: number | undefined = output.parameters?.binary_data_size;
     const bytes = size === undefined ? undefined : Buffer.from(answer.bytes.subarray(offset, (offset += size)));
     return { name: output.name, shape: output.shape, datatype: output.datatype, bytes, data: output.data };
@@ -184,7 +184,7 @@ test('a raw body is the only input, one row, and all outputs come back binary', 
   }
 });
 
-test('random tensors become bytes and tensors again', () => {
+test('fuzz: random tensors become bytes and tensors again', () => {
   const source = random(20);
   for (let run = 0; run < fuzzRuns; run++) {
     const data = Array.from({ length: source.integer(0, 6) }, () => Uint8Array.from({ length: source.integer(0, 9) }, () => source.integer(0, 255)));
@@ -193,7 +193,7 @@ test('random tensors become bytes and tensors again', () => {
   }
 });
 
-test('broken bytes end in a 400 and never in anything else', () => {
+test('fuzz: broken bytes end in a 400 and never in anything else', () => {
   const source = random(21);
   const seed = bytesOfTensor({ datatype: 'BYTES', shape: [3], data: ['one', '', 'three'].map((text) => Buffer.from(text)) });
   for (let run = 0; run < fuzzRuns; run++) {

@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { Call } from '../../../src/call.ts';
 import { openInference } from '../../../src/protocols/open-inference/index.ts';
 import { FakeRepository, allFakes, recordingModel } from '../../fixtures/fake-repository.ts';
-import { protocolClient } from '../../fixtures/protocol-client.ts';
+import { protocolClient, type Json } from '../../fixtures/protocol-client.ts';
 import { fuzzRuns, mutate, random } from '../../fixtures/random.ts';
 
 const client = protocolClient(openInference, new FakeRepository(allFakes()));
 
 /** The JSON of each server-sent event. */
-function eventsOf(text: string): any[] {
+function eventsOf(text: string): Json[] {
   expect(text.endsWith('\n\n')).toBe(true);
   return text.split('\n\n').slice(0, -1).map((event) => JSON.parse(event.replace(/^data: /, '')));
 }
@@ -109,7 +109,7 @@ test('mistakes are told with their field', async () => {
   }
 });
 
-test('broken bodies are answered', async () => {
+test('fuzz: broken bodies are answered', async () => {
   const source = random(30);
   const seeds = ['{"id":"1","text_input":"one two \\u00e9","parameters":{"max_tokens":3,"half":0.5},"flag":true}', '{"x":[1,2,3],"parameters":{"x2":null}}'];
   for (let run = 0; run < fuzzRuns / 2; run++) {

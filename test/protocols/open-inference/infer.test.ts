@@ -4,7 +4,7 @@ import { ModelportError } from '../../../src/errors.ts';
 import { openInference } from '../../../src/protocols/open-inference/index.ts';
 import type { Datatype } from '../../../src/tensor.ts';
 import { FakeRepository, allFakes, failingModel, recordingModel, simpleModel } from '../../fixtures/fake-repository.ts';
-import { protocolClient } from '../../fixtures/protocol-client.ts';
+import { protocolClient, type Json } from '../../fixtures/protocol-client.ts';
 
 const repository = new FakeRepository(allFakes());
 const client = protocolClient(openInference, repository);
@@ -75,7 +75,7 @@ test('text comes back whatever it holds', async () => {
 });
 
 test('data is flat or nested as the shape says; no elements are fine', async () => {
-  const matrices = (shape: string, data: string): Promise<{ status: number; text: string; json(): any }> =>
+  const matrices = (shape: string, data: string): Promise<{ status: number; text: string; json(): Json }> =>
     client.post('/v2/models/matrices_INT16/infer', `{"inputs":[{"name":"x","shape":${shape},"datatype":"INT16","data":${data}}]}`);
   for (const data of ['[1,2,3,4,5,6]', '[[[1,2,3],[4,5,6]]]', ' [ [ [ 1 , 2 , 3 ] ,\n[ 4,5,6 ] ]\t] ']) expect((await matrices('[1,2,3]', data)).json().outputs[0].data).toEqual([1, 2, 3, 4, 5, 6]);
   for (const [shape, data] of [['[0,2,3]', '[]'], ['[1,0,3]', '[[]]'], ['[1,0,3]', '[]'], ['[2,1,0]', '[[[]],[[]]]'], ['[2,1,0]', '[]']]) expect((await matrices(shape!, data!)).json().outputs[0], `${shape} ${data}`).toEqual({ name: 'y', datatype: 'INT16', shape: JSON.parse(shape!), data: [] });
@@ -241,13 +241,13 @@ test('only the outputs that were asked for are asked of the model', async () => 
 });
 
 test('classification: best classes of each row with their labels', async () => {
-  const classify = async (count: number, data: number[], rows: number): Promise<any> =>
+  const classify = async (count: number, data: number[], rows: number): Promise<Json> =>
     (await client.post('/v2/models/classifier_FP32/infer', { inputs: [{ name: 'scores', shape: [rows, 3], datatype: 'FP32', data }], outputs: [{ name: 'classes', parameters: { classification: count } }] })).json().outputs[0];
   expect(await classify(2, [0.125, 0.5, 0.25, 3, -1, 3], 2)).toEqual({ name: 'classes', datatype: 'BYTES', shape: [2, 2], data: ['0.500000:1:dog', '0.250000:2:owl', '3.000000:0:cat', '3.000000:2:owl'] });
   expect(await classify(99, [1, 2, 3], 1)).toMatchObject({ shape: [1, 3], data: ['3.000000:2:owl', '2.000000:1:dog', '1.000000:0:cat'] });
   expect(await classify(0, [1, 2, 3], 1)).toMatchObject({ datatype: 'FP32', shape: [1, 3] });
   expect(await classify(2, [], 0)).toEqual({ name: 'classes', datatype: 'BYTES', shape: [0, 2], data: [] });
-  const whole = async (datatype: Datatype, data: string): Promise<any> =>
+  const whole = async (datatype: Datatype, data: string): Promise<Json> =>
     (await client.post(`/v2/models/identity_${datatype}/infer`, `{"inputs":[{"name":"x","shape":[3],"datatype":"${datatype}","data":${data}}],"outputs":[{"name":"y","parameters":{"classification":3}}]}`)).json();
   expect((await whole('INT64', '[1,9007199254740993,-5]')).outputs[0]).toMatchObject({ shape: [3], data: ['9007199254740993:1', '1:0', '-5:2'] });
   expect((await whole('FP32', '[NaN,-Infinity,Infinity]')).outputs[0].data).toEqual(['inf:2', '-inf:1', 'nan:0']);

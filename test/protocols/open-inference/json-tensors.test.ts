@@ -72,7 +72,7 @@ function nested(texts: readonly string[], shape: readonly number[], source: Rand
   return `[${Array.from({ length: shape[0]! }, (_, index) => space() + nested(texts.slice(index * size, (index + 1) * size), shape.slice(1), source)).join(',')}${space()}]`;
 }
 
-test('every datatype: random elements, flat and nested, arrive as they were written', () => {
+test('fuzz: every datatype: random elements, flat and nested, arrive as they were written', () => {
   const source = random(10);
   for (let run = 0; run < fuzzRuns; run++) {
     const datatype = source.pick(datatypeNames);
@@ -84,7 +84,7 @@ test('every datatype: random elements, flat and nested, arrive as they were writ
   }
 });
 
-test('what is written is read again as the same elements', () => {
+test('fuzz: what is written is read again as the same elements', () => {
   const source = random(11);
   const same = (left: unknown, right: unknown): boolean => (left instanceof Uint8Array ? Buffer.from(left).equals(Buffer.from(right as Uint8Array)) : Object.is(left, right) || (typeof left === 'number' && Number.isNaN(left)));
   for (let run = 0; run < fuzzRuns; run++) {
@@ -115,7 +115,7 @@ const seeds = [
   '{"inputs":[{"name":"b","shape":[4],"datatype":"UINT8","parameters":{"binary_data_size":4}},{"name":"s","shape":[1],"datatype":"FP16","parameters":{"shared_memory_region":"r","shared_memory_byte_size":2,"shared_memory_offset":0}}],"outputs":[{"name":"o","parameters":{"shared_memory_region":"r","shared_memory_byte_size":8}}]}',
 ];
 
-test('broken bodies end in a 400 and never in anything else', () => {
+test('fuzz: broken bodies end in a 400 and never in anything else', () => {
   const source = random(12);
   let valid = 0;
   for (let run = 0; run < fuzzRuns; run++) {
@@ -144,7 +144,7 @@ test('every body that is cut off is a 400 that says so', () => {
   }
 });
 
-test('the reader takes what the platform takes and refuses what it refuses', () => {
+test('fuzz: the reader takes what the platform takes and refuses what it refuses', () => {
   const source = random(13);
   const documents = ['{"a":[1,2.5,-3e-4,true,false,null,"x\\u00e9\\n"],"b":{"c":{}},"d":[]}', '[[],{},"",0,-0.0,1e5,"\\ud83d\\ude00"]', '  "text"  ', '[1,[2,[3,[4,[5]]]]]'];
   let taken = 0;

@@ -3,7 +3,7 @@ import { afterAll, beforeEach, expect, test } from 'vitest';
 import { ModelportError } from '../../../src/errors.ts';
 import { openInference } from '../../../src/protocols/open-inference/index.ts';
 import { FakeRepository, allFakes, emptyStatistics, identityModel, simpleModel } from '../../fixtures/fake-repository.ts';
-import { protocolClient, type ProtocolClient } from '../../fixtures/protocol-client.ts';
+import { protocolClient, type Json, type ProtocolClient } from '../../fixtures/protocol-client.ts';
 import { fuzzRuns, mutate, random } from '../../fixtures/random.ts';
 
 let repository: FakeRepository;
@@ -70,7 +70,7 @@ test('model ready', async () => {
 test("the config is told as Triton's", async () => {
   const config = (await client.get('/v2/models/simple/config')).json();
   expect(config).toMatchObject({ name: 'simple', platform: 'onnxruntime_onnx', backend: 'onnxruntime', max_batch_size: 8 });
-  expect(config.input.map((input: any) => [input.name, input.data_type, input.dims])).toEqual([['INPUT0', 'TYPE_INT32', [16]], ['INPUT1', 'TYPE_INT32', [16]]]);
+  expect(config.input.map((input: Json) => [input.name, input.data_type, input.dims])).toEqual([['INPUT0', 'TYPE_INT32', [16]], ['INPUT1', 'TYPE_INT32', [16]]]);
   expect((await client.get('/v2/models/simple/versions/1/config')).json().name).toBe('simple');
 });
 
@@ -95,7 +95,7 @@ test("statistics in Triton's form: of all, of a model, of a version", async () =
       },
     ],
   });
-  expect((await client.get('/v2/models/simple/stats')).json().model_stats.map((each: any) => each.version)).toEqual(['1', '3', '5']);
+  expect((await client.get('/v2/models/simple/stats')).json().model_stats.map((each: Json) => each.version)).toEqual(['1', '3', '5']);
   expect((await client.get('/v2/models/stats')).json().model_stats.length).toBe(repository.ready().length);
 });
 
@@ -307,7 +307,7 @@ test('who may come in: management where something is changed, nobody is asked fo
   }
 });
 
-test('broken bodies are answered with a 4xx on every path that takes one', async () => {
+test('fuzz: broken bodies are answered with a 4xx on every path that takes one', async () => {
   const source = random(40);
   const seeds = ['{"parameters":{"config":"{}","file:1/m":"AAEC","unload_dependents":true}}', '{"ready":true}', '{"trace_level":["OFF"],"trace_rate":"5","trace_count":null}', '{"log_info":true,"log_verbose_level":3}', '{"key":"/modelport-none","offset":0,"byte_size":16}'];
   const paths = client.router.routes.filter(({ route }) => route.method === 'POST' && !/infer|generate/.test(route.path)).map(({ route }) => route.path.replace(':model', 'simple').replace(/:\w+/, 'r'));

@@ -8,10 +8,10 @@ import { parse } from 'yaml';
 import { openInference } from '../../../src/protocols/open-inference/index.ts';
 import { FakeRepository, allFakes } from '../../fixtures/fake-repository.ts';
 import { schemaErrors } from '../../fixtures/json-schema.ts';
-import { protocolClient, type Answer } from '../../fixtures/protocol-client.ts';
+import { protocolClient, type Answer, type Json } from '../../fixtures/protocol-client.ts';
 
 interface OpenApi extends Readonly<Record<string, unknown>> {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, any>>>>;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Json>>>>;
 }
 
 const own = `${import.meta.dirname}/../../../proto/open-inference/dataplane.json`;

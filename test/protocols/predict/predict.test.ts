@@ -5,7 +5,7 @@ import type { JsonSchema } from '../../../src/model.ts';
 import { predict } from '../../../src/protocols/predict/index.ts';
 import { FakeRepository, identityModel, type FakeModel } from '../../fixtures/fake-repository.ts';
 import { schemaErrors } from '../../fixtures/json-schema.ts';
-import { protocolClient, type Answer, type SendOptions } from '../../fixtures/protocol-client.ts';
+import { protocolClient, type Answer, type Json, type SendOptions } from '../../fixtures/protocol-client.ts';
 import { fuzzRuns, mutate, random } from '../../fixtures/random.ts';
 
 /** Answers with the value that it was given, files as their text. */
@@ -178,16 +178,16 @@ test('a large value arrives whole; a client that left is not served', async () =
 test('it describes itself: schema, examples that fit it, forms for files', () => {
   const operations = client.router.routes.flatMap(({ route }) => route.describe?.() ?? []);
   expect(operations.map(({ path }) => path)).toEqual(['/models/flower/predict', '/models/picture/predict', '/models/pictures/predict', '/models/text/predict', '/models/flower/versions/0/predict']);
-  const [flowers, pictureOperation] = operations.map(({ operation }) => operation.openapi as any);
+  const [flowers, pictureOperation] = operations.map(({ operation }) => operation.openapi as Json);
   const json = flowers.requestBody.content['application/json'];
   expect(json.schema).toBe(flower);
-  for (const { value: example } of Object.values<any>(json.examples)) expect(schemaErrors(example, json.schema, json.schema)).toEqual([]);
+  for (const { value: example } of Object.values<Json>(json.examples)) expect(schemaErrors(example, json.schema, json.schema)).toEqual([]);
   expect(Object.keys(pictureOperation.requestBody.content)).toEqual(['application/json', 'multipart/form-data', 'image/png', 'image/jpeg']);
   expect(pictureOperation.requestBody.content['multipart/form-data'].schema.properties.image).toMatchObject({ type: 'string', format: 'binary' });
   expect(Object.keys(pictureOperation.responses)).toEqual(['200', '400', '415', '422', '503']);
 });
 
-test('broken forms are answered', async () => {
+test('fuzz: broken forms are answered', async () => {
   const source = random(50);
   const { type, body } = await form([['image', new Blob(['\x89PNG\r\n--'])], ['topK', '2'], ['note', 'ü']]);
   for (let run = 0; run < fuzzRuns / 2; run++) {
