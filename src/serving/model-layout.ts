@@ -222,7 +222,15 @@ class LayoutScan {
     let versions: readonly FoundVersion[] = [];
     let print: Fingerprint = '';
     let { defaultName: name } = parts;
-    try {
+    const attempt = async (work: () => Promise<void>) => {
+      try {
+        await work();
+      } catch (error) {
+        if (!isModelportError(error)) throw error;
+        problem ??= error;
+      }
+    };
+    await attempt(async () => {
       print = await parts.fingerprint();
       config = await readModelConfigFile(parts.directory, parts.configNames, parts.foreign);
       const given = config?.config.name;
@@ -230,11 +238,11 @@ class LayoutScan {
         throw new ModelportError('INVALID_CONFIG', `unexpected directory name '${name}' for model '${given}', directory name must equal model name (${config!.locate('name')})`);
       }
       if (given !== undefined) name = given;
+    });
+    // Also where the config is broken: a load request may bring another one.
+    await attempt(async () => {
       versions = await parts.versions(config?.config);
-    } catch (error) {
-      if (!isModelportError(error)) throw error;
-      problem = error;
-    }
+    });
     this.#add({
       name,
       directory: parts.directory,

@@ -368,7 +368,14 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   }
 
   #changed(): void {
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (error) {
+        // Whoever listens must not be able to stop a version from taking over.
+        this.#options.log?.('error', `a listener of the model repository failed: ${toPlainError(error).message}`, { model: '', error });
+      }
+    }
   }
 }
 
