@@ -1,5 +1,6 @@
 /** The registry of commands, in the order of the help. Each file defines one; what it needs it imports when it runs. */
 import type { Command } from 'commander';
 import { serveCommand } from './serve.ts';
+import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, typesCommand];

@@ -4,8 +4,9 @@ import { createStyle, usesColor } from '../lib/terminal.ts';
 
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
 
-export function createLog(format: 'text' | 'json', stream: NodeJS.WriteStream = process.stderr): Log {
-  const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) } };
+/** `level`: the least that is written. */
+export function createLog(format: 'text' | 'json', level: 'info' | 'warn' = 'info', stream: NodeJS.WriteStream = process.stderr): Log {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) } };
   if (format === 'json') return pino(options, stream);
   const style = createStyle(usesColor(stream));
   return pino(options, { write: (line: string) => void stream.write(readable(line, style)) });
