@@ -307,6 +307,28 @@ describe('the event loop', () => {
     await expect(imageElements(large.subarray(0, large.length / 2), plan(['batch', 3, 224, 224]), 'image', new Call())).rejects.toMatchObject({ code: 'INVALID_VALUE', at: 'image', message: expect.stringMatching(/damaged JPEG file/) as string });
   });
 
+  it('refuses more than may wait, and goes on', async () => {
+    const large = new Uint8Array(50 << 20);
+    large.set(read('upright.png'));
+    const options = plan(['batch', 3, 8, 8]);
+    const results = await Promise.allSettled(Array.from({ length: 30 }, () => imageElements(large, options, 'image', new Call())));
+    const refused = results.filter((result) => result.status === 'rejected').map((result) => result.reason as unknown);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeLessThan(30);
+    for (const reason of refused) expect(reason).toMatchObject({ code: 'QUEUE_FULL', retryAfterSeconds: 1 });
+    await expect(imageElements(read('upright.png'), options, 'image', new Call())).resolves.toHaveLength(192);
+  });
+
+  it('takes a picture out of the queue when its client goes away', async () => {
+    const large = await sharp({ create: { width: 3000, height: 2000, channels: 3, background: 'teal' } }).jpeg().toBuffer();
+    const calls = Array.from({ length: 24 }, () => new Call());
+    const results = calls.map((call) => imageElements(large, plan(['batch', 3, 8, 8]), 'image', call));
+    for (const call of calls.slice(1)) call.cancel();
+    const settled = await Promise.allSettled(results);
+    expect(settled.map((result) => result.status)).toEqual(['fulfilled', ...new Array<string>(23).fill('rejected')]);
+    for (const result of settled.slice(1)) expect((result as PromiseRejectedResult).reason).toMatchObject({ code: 'CANCELLED' });
+  });
+
   it('stops when the client has gone', async () => {
     const call = new Call();
     call.cancel();

@@ -15,6 +15,8 @@ const mostThreads = Math.min(4, availableParallelism());
 /** While one picture is decoded (in a thread of the decoder's own), another one is prepared. */
 const jobsPerThread = 2;
 const idleMs = 30_000;
+/** Pictures that wait hold their bytes: beyond this, new ones are refused. */
+const mostWaitingBytes = 256 << 20;
 
 interface Waiting {
   readonly job: ImageJob;
@@ -32,16 +34,21 @@ interface Thread {
 const threads = new Set<Thread>();
 const queue: Waiting[] = [];
 let lastId = 0;
+let waitingBytes = 0;
 
 /**
  * A picture file as elements of an input tensor. The bytes are copied before this returns. Rejects with `INVALID_VALUE`
- * naming `at` where they are no picture, damaged, too large or blank.
+ * naming `at` where they are no picture, damaged, too large or blank, and with `QUEUE_FULL` when too many wait.
  */
 export async function imageElements(bytes: Uint8Array, plan: ImagePlan, at: string, call: Call): Promise<ImageElements> {
   call.throwIfCancelled();
+  if (waitingBytes + bytes.length > mostWaitingBytes && queue.length > 0) {
+    throw new ModelportError('QUEUE_FULL', `${queue.length} pictures wait to be decoded already: send fewer at a time`, { retryAfterSeconds: 1 });
+  }
   const job: ImageJob = { id: ++lastId, bytes: new Uint8Array(bytes), plan, at };
   const elements = await new Promise<ImageElements>((resolve, reject) => {
     queue.push({ job, call, resolve, reject });
+    waitingBytes += job.bytes.length;
     dispatch();
   });
   call.throwIfCancelled();
@@ -59,6 +66,7 @@ function dispatch(): void {
     if (thread === undefined || (thread.jobs.size > 0 && threads.size < mostThreads)) thread = start();
     if (thread.jobs.size >= jobsPerThread) return;
     const task = queue.shift()!;
+    waitingBytes -= task.job.bytes.length;
     if (task.call.cancelled) {
       task.reject(new ModelportError('CANCELLED', 'the request was cancelled'));
       continue;
