@@ -6,8 +6,9 @@ import type { Call } from '../../call.ts';
 import { isModelportError, ModelportError } from '../../errors.ts';
 import type { GenerateRequest, InferResponse, ParameterValue, Parameters, Signature, TensorSpec } from '../../model.ts';
 import type { HttpRequest, HttpResponse, ProtocolContext, Route } from '../../protocol.ts';
-import type { ServedModel } from '../../repository.ts';
+import type { ModelRepository, ServedModel } from '../../repository.ts';
 import { elementCount, type Tensor } from '../../tensor.ts';
+import { describeGenerate } from './describe-generate.ts';
 import { checkCommand, runStream } from './infer.ts';
 import { tensorText } from './infer-response.ts';
 import { jsonHeaders } from './json-response.ts';
@@ -43,10 +44,19 @@ export function generateRoutes(context: ProtocolContext): Route[] {
     return { headers: { 'content-type': 'text/event-stream; charset=utf-8' }, body: events(first, answers) };
   }
 
-  return ['/v2/models/:model', '/v2/models/:model/versions/:version'].flatMap((path): Route[] => [
-    { method: 'POST', path: `${path}/generate`, door: 'inference', handle: generate },
-    { method: 'POST', path: `${path}/generate_stream`, door: 'inference', handle: generateStream },
-  ]);
+  const door = 'inference';
+  const described = (streaming: boolean) => () => newestVersions(repository).flatMap((served) => describeGenerate(served, streaming));
+  return [
+    { method: 'POST', path: '/v2/models/:model/generate', door, handle: generate, describe: described(false) },
+    { method: 'POST', path: '/v2/models/:model/generate_stream', door, handle: generateStream, describe: described(true) },
+    { method: 'POST', path: '/v2/models/:model/versions/:version/generate', door, handle: generate },
+    { method: 'POST', path: '/v2/models/:model/versions/:version/generate_stream', door, handle: generateStream },
+  ];
+}
+
+/** The version of each model that answers where none is named. */
+export function newestVersions(repository: ModelRepository): ServedModel[] {
+  return repository.ready().filter((served) => served.versions.at(-1) === served.version);
 }
 
 /** Once the status is sent, an error can only be told as the last event. */

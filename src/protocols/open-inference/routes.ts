@@ -3,8 +3,10 @@ import { tritonModelConfig } from '../../formats/triton-model-config.ts';
 import { isModelportError, ModelportError } from '../../errors.ts';
 import type { HttpRequest, HttpResponse, ProtocolContext, Route } from '../../protocol.ts';
 import type { ServedModel } from '../../repository.ts';
+import { descriptions } from './describe.ts';
+import { describeInfer } from './describe-infer.ts';
 import { modelMetadata, modelStatistics, serverMetadata } from './documents.ts';
-import { generateRoutes } from './generate-routes.ts';
+import { generateRoutes, newestVersions } from './generate-routes.ts';
 import { inferHandler } from './infer-route.ts';
 import { emptyResponse, jsonResponse } from './json-response.ts';
 import { objectOf, parseJson } from './json-value.ts';
@@ -12,7 +14,12 @@ import { repositoryRoutes } from './repository-routes.ts';
 import { stateOf } from './state.ts';
 
 export function routes(context: ProtocolContext): Route[] {
-  return [...healthRoutes(context), ...modelRoutes(context), ...generateRoutes(context), ...repositoryRoutes(context), ...settingsRoutes(context), ...sharedMemoryRoutes(context)];
+  const described = descriptions(context);
+  const all = [...healthRoutes(context), ...modelRoutes(context), ...generateRoutes(context), ...repositoryRoutes(context), ...settingsRoutes(context), ...sharedMemoryRoutes(context)];
+  return all.map((route) => {
+    const describe = described[`${route.method} ${route.path}`];
+    return describe === undefined ? route : { ...route, describe };
+  });
 }
 
 function healthRoutes(context: ProtocolContext): Route[] {
@@ -28,10 +35,10 @@ function health(name: 'live' | 'ready', value: boolean): HttpResponse {
   return jsonResponse({ [name]: value }, value ? 200 : 400);
 }
 
-/** The same endpoint for a model and for one version of it. */
-function forModelAndVersion(rest: string, route: Omit<Route, 'path'>): Route[] {
+/** The same endpoint for a model and for one version of it. What is served by version is not described again. */
+function forModelAndVersion(rest: string, route: Omit<Route, 'path' | 'describe'>, describe?: NonNullable<Route['describe']>): Route[] {
   return [
-    { ...route, path: `/v2/models/:model${rest}` },
+    { ...route, path: `/v2/models/:model${rest}`, ...(describe === undefined ? {} : { describe }) },
     { ...route, path: `/v2/models/:model/versions/:version${rest}` },
   ];
 }
@@ -62,7 +69,7 @@ function modelRoutes(context: ProtocolContext): Route[] {
     ...forModelAndVersion('/ready', { method: 'GET', door: 'public', handle: ready }),
     ...forModelAndVersion('/config', { method: 'GET', door: 'inference', handle: (request) => jsonResponse(tritonModelConfig(served(request))) }),
     ...forModelAndVersion('/stats', { method: 'GET', door: 'inference', handle: statistics }),
-    ...forModelAndVersion('/infer', { method: 'POST', door: 'inference', handle: inferHandler(context) }),
+    ...forModelAndVersion('/infer', { method: 'POST', door: 'inference', handle: inferHandler(context) }, () => newestVersions(repository).flatMap(describeInfer)),
   ];
 }
 
