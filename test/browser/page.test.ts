@@ -105,6 +105,9 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     expect(JSON.parse(run.stdout)).toEqual(shown);
     await page.getByRole('tab', { name: 'Python' }).click();
     expect(await page.getByTestId('code').textContent()).toContain('requests.post(');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.getByTestId('code').count()).toBe(0);
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('Use from code');
   });
 
   test('an image is copied in full though it is shown short', async () => {
@@ -189,7 +192,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await using opened = await visit(browser, `${served.url}#/models/iris`);
     const { page } = opened;
     await page.getByTestId('output').locator('.headline').waitFor();
-    await page.getByRole('switch', { name: 'Run as I change' }).check();
+    await page.getByRole('switch', { name: 'Run on change' }).check();
     const slider = page.locator('[data-field="petal_length"] input[type=range]');
     await slider.fill('1');
     await page.locator('[data-field="sepal_width"] input[type=range]').fill('4');

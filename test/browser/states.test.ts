@@ -48,9 +48,12 @@ describe.skipIf(chromiumPath === undefined)('states of the page', () => {
     await page.getByTestId('output').locator('.headline').waitFor();
     const chooser = page.getByRole('combobox', { name: 'Version' });
     expect(await chooser.inputValue()).toBe('2');
+    await page.fill('[data-field="petal_width"] input.entry', '1.23');
     const [request] = await Promise.all([page.waitForRequest((asked) => asked.method() === 'POST'), chooser.selectOption('1')]);
     expect(new URL(request.url()).pathname).toBe('/models/iris/versions/1/predict');
     expect(page.url()).toContain('#/models/iris/versions/1');
+    // The other version answers the same input.
+    expect(request.postDataJSON()).toMatchObject({ petal_width: 1.23 });
     await chooser.selectOption('3');
     await page.getByRole('heading', { name: 'This version is unavailable' }).waitFor();
     expect((await page.locator('.message pre').textContent())!.length).toBeGreaterThan(10);

@@ -130,7 +130,13 @@ function labelled(labels, weights) {
 }
 
 function metrics() {
-  return `modelport_requests_total{model="iris",version="1"} ${count}\nprocess_resident_memory_bytes 98000000\n`;
+  const labels = '{model="iris",version="1"}';
+  const lines = [
+    `nv_inference_request_success${labels} ${count}`, `nv_inference_request_failure${labels} 0`, `nv_inference_count${labels} ${count * 3}`, `nv_inference_exec_count${labels} ${count}`,
+    `nv_inference_queue_duration_us${labels} ${count * 200}`, `nv_inference_pending_request_count${labels} 0`, 'process_resident_memory_bytes 98000000',
+    ...[0.001, 0.002, 0.005, '+Inf'].map((bound, index) => `modelport_request_duration_seconds_bucket{model="iris",version="1",le="${bound}"} ${Math.floor((count * (index + 1)) / 4)}`),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 /** A grey PNG as a data URL. */
@@ -158,7 +164,7 @@ function crc(bytes) {
   return (sum ^ 0xffffffff) >>> 0;
 }
 
-createServer(async (request, response) => {
+async function respond(request, response) {
   const path = new URL(request.url, 'http://localhost').pathname;
   const file = path === '/' ? 'index.html' : path.slice(1);
   if (request.method === 'GET' && (path === '/' || /^\/assets\/[\w.-]+$|^\/favicon.svg$/.test(path))) {
@@ -176,4 +182,6 @@ createServer(async (request, response) => {
   } catch (error) {
     return send(error.status ?? 400, { error: error.error ?? String(error), code: error.code, at: error.at });
   }
-}).listen(port, '127.0.0.1', () => process.stdout.write(`http://127.0.0.1:${port}/\n`));
+}
+
+createServer((request, response) => void respond(request, response)).listen(port, '127.0.0.1', () => process.stdout.write(`http://127.0.0.1:${port}/\n`));

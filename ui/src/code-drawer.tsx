@@ -22,7 +22,14 @@ export function CodeDrawer({ request, onClose }: CodeDrawerProps) {
   const language = languages.find(({ id }) => id === chosen) ?? languages[0]!;
   const snippet: Snippet | undefined = last === undefined ? undefined : language.write(last);
 
-  useEffect(() => tabs.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus({ preventScroll: true }), []);
+  // The focus comes in when the drawer opens, and goes back to where it was.
+  useEffect(() => {
+    const before = document.activeElement;
+    tabs.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus({ preventScroll: true });
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+    };
+  }, []);
 
   const choose = (id: string): void => {
     setChosen(id);

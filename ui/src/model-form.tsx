@@ -40,7 +40,7 @@ export function ModelForm({ endpoint, value, problems, running, live, onChange, 
             : <button type="button" className="button plain" onClick={onClear}>{endpoint.task === undefined ? 'Reset' : 'Clear'}</button>}
           <label className="live" title="Run whenever the input changes">
             <input className="switch" type="checkbox" role="switch" checked={live} onChange={(event) => onLive(event.target.checked)} />
-            Run as I change
+            Run on change
           </label>
         </div>
       </form>

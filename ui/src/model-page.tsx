@@ -9,7 +9,7 @@ import { addToHistory, readHistory, type HistoryEntry } from './history.ts';
 import { HistoryStrip } from './history-strip.tsx';
 import { formatJson, parseJson } from './json.ts';
 import { ModelForm } from './model-form.tsx';
-import { keepSession, sessionOf } from './model-session.ts';
+import { keepSession, latestSessionOf, sessionOf } from './model-session.ts';
 import { OutputPane } from './output-pane.tsx';
 import { formatRoute, longestInput } from './route.ts';
 import { useRunner } from './run.ts';
@@ -34,6 +34,8 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
     const link = readLink(endpoint, linked);
     const session = sessionOf(model, version);
     if (link !== undefined) return { value: link, session: undefined, runAtOnce: true };
+    const other = latestSessionOf(model);
+    if (session === undefined && other !== undefined && other.task === endpoint.task) return { value: other.value, session: { ...other, answer: undefined, answered: undefined }, runAtOnce: true };
     return { value: session === undefined ? endpoint.initial() : session.value, session, runAtOnce: session === undefined && endpoint.task !== undefined && endpoint.examples.length > 0 };
   });
   const [value, setValue] = useState(first.value);
@@ -106,7 +108,7 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
     return () => clearTimeout(timer);
   }, [endpoint, first, linked, start]);
 
-  useEffect(() => keepSession(model, version, { value, answer: runner.answer, answered, live }), [model, version, value, runner.answer, answered, live]);
+  useEffect(() => keepSession(model, version, { value, answer: runner.answer, answered, live, task: endpoint.task }), [model, version, value, runner.answer, answered, live, endpoint.task]);
 
   // The address follows the form, a moment behind.
   const initial = useMemo(() => formatJson(endpoint.initial() ?? null), [endpoint]);

@@ -7,9 +7,12 @@ export interface ModelSession {
   /** The value that was answered. */
   answered: unknown;
   live: boolean;
+  /** A value fits another version only where this is the same. */
+  task: string | undefined;
 }
 
 const sessions = new Map<string, ModelSession>();
+const latest = new Map<string, ModelSession>();
 
 export function sessionOf(model: string, version: string): ModelSession | undefined {
   return sessions.get(`${model}/${version}`);
@@ -17,4 +20,10 @@ export function sessionOf(model: string, version: string): ModelSession | undefi
 
 export function keepSession(model: string, version: string, session: ModelSession): void {
   sessions.set(`${model}/${version}`, session);
+  latest.set(model, session);
+}
+
+/** What was filled in last for any version of a model: another version begins with it. */
+export function latestSessionOf(model: string): ModelSession | undefined {
+  return latest.get(model);
 }

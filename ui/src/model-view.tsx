@@ -29,12 +29,13 @@ export function ModelView({ models, name, version: named, input, visit, code, on
   const newest = model?.versions.findLast((candidate) => candidate.state === 'READY') ?? model?.versions.at(-1);
   const version = named === undefined ? newest : model?.versions.find((candidate) => candidate.version === named);
   const served = version?.served;
+  const answersUnnamed = version === newest;
   const endpoint = useMemo(() => {
     if (served === undefined || version === undefined) return undefined;
-    return served.predict === undefined ? inferEndpoint(name, version.version, version === newest, served) : predictEndpoint(name, version.version, served.predict);
-    // `served` keeps its identity while nothing of it changes.
+    return served.predict === undefined ? inferEndpoint(name, version.version, answersUnnamed, served) : predictEndpoint(name, version.version, served.predict);
+    // `served` keeps its identity while nothing of it changes; `version` is new with every change of state.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [name, served]);
+  }, [name, served, answersUnnamed]);
 
   if (model === undefined) return <Message icon="box" title={`There is no model “${name}”`}><p>It may have been renamed or unloaded. The list has all that are known.</p></Message>;
   if (version === undefined) {
