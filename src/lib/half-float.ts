@@ -3,6 +3,9 @@
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
+/** 2^0 … 2^26: `**` costs ten times a look-up. */
+const powers = Float64Array.from({ length: 27 }, (_, exponent) => 2 ** exponent);
+
 /** The binary16 nearest to `value`, ties to even; beyond ±65504 (by half a step or more) ±Infinity. */
 export function toHalf(value: number): number {
   // Adding and taking away a power of two makes the hardware round at the wanted bit, straight from the double:
@@ -15,8 +18,8 @@ export function toHalf(value: number): number {
   float[0] = magnitude;
   let exponent = (bits[0]! >>> 23) - 127;
   // A float32 that was rounded up to the next power of two would take the wrong step; the double decides.
-  if (magnitude < 2 ** exponent) exponent--;
-  const steps = roundToEven(magnitude * 2 ** (10 - exponent));
+  if (magnitude < (exponent < 0 ? 1 / powers[-exponent]! : powers[exponent]!)) exponent--;
+  const steps = roundToEven(exponent <= 10 ? magnitude * powers[10 - exponent]! : magnitude / powers[exponent - 10]!);
   return sign | (((exponent + 15) << 10) + (steps - 1024));
 }
 
