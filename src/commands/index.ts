@@ -1,6 +1,7 @@
 /** The registry of commands, in the order of the help. Each file defines one; what it needs it imports when it runs. */
 import type { Command } from 'commander';
+import { inspectCommand } from './inspect.ts';
 import { serveCommand } from './serve.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, typesCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, typesCommand];

@@ -12,6 +12,8 @@ export interface InspectOptions {
   readonly color?: boolean;
   /** Columns of the terminal. */
   readonly columns?: number;
+  /** What the heading calls the model. Default: the path. */
+  readonly title?: string;
   /** The config in force, where somebody worked it out: its values and origins are told too. */
   readonly config?: ExplainedConfig;
 }
@@ -26,7 +28,7 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
   return describeOnnx(facts, {
     style: createStyle(options.color ?? false),
     columns: options.columns ?? 100,
-    title: path,
+    title: options.title ?? path,
     ...(options.config === undefined ? {} : { config: options.config }),
   });
 }
@@ -58,6 +60,24 @@ function versionFolders(folder: string): string[] {
     .map((entry) => join(folder, entry.name));
 }
 
+/** Every model below the path, with the config that it would be served with. */
+async function inspectModels(path: string, options: InspectOptions): Promise<string> {
+  const { explainModels } = await import('./explain-models.ts');
+  const { describeEnsemble } = await import('./describe-ensemble.ts');
+  const models = await explainModels(path);
+  const texts = models.map(({ name, file, signature, config }) =>
+    file === undefined ? describeEnsemble(name, signature, config, createStyle(options.color ?? false)) : inspect(file, { ...options, config, title: models.length === 1 ? path : name }),
+  );
+  return (await Promise.all(texts)).join(`\n${createStyle(options.color ?? false).dim('─'.repeat(options.columns ?? 100))}\n\n`);
+}
+
+async function inspectJson(path: string): Promise<string> {
+  const { explainModels } = await import('./explain-models.ts');
+  const models = await explainModels(path);
+  const documents = await Promise.all(models.map(async ({ name, version, file, signature, config }) => ({ name, version, ...(file === undefined ? { format: 'ensemble', signature, config } : (JSON.parse(await inspect(file, { json: true, config })) as object)) })));
+  return `${JSON.stringify(documents.length === 1 ? documents[0] : documents, undefined, 2)}\n`;
+}
+
 export function inspectCommand(): Command {
   return new Command('inspect')
     .summary('what a model takes, gives and is made of')
@@ -70,11 +90,12 @@ export function inspectCommand(): Command {
 Examples:
   modelport inspect model.onnx
   modelport inspect ./models/iris --json
+  modelport inspect ./models
 `,
     )
     .action(async (path: string, { json }: { readonly json?: boolean }) => {
       const { stdout } = process;
-      const columns = Math.min(stdout.columns ?? 100, 120);
-      stdout.write(await inspect(path, { json: json === true, color: usesColor(stdout), columns }));
+      const options = { color: usesColor(stdout), columns: Math.min(stdout.columns ?? 100, 120) };
+      stdout.write(json === true ? await inspectJson(path) : await inspectModels(path, options));
     });
 }
