@@ -179,11 +179,11 @@ describe('taking over', () => {
     const root = await folder({ 'm/1/model.onnx': toyText({ answer: 1, runMs: 1 }), 'm/model.yaml': 'versions: {latest: 1}' });
     const repository = world.repository({ paths: [root], mode: 'explicit', loadModels: ['m'], retireDelayMs: 20 });
     await repository.start();
-    let stop = false;
+    const clients = { stopped: false };
     let calls = 0;
     const seen = new Set<number>();
     const client = async (pauseMs: number) => {
-      while (!stop) {
+      while (!clients.stopped) {
         // Like a protocol: the model is looked up, then the body is parsed, then the model is called.
         const { model } = repository.get('m');
         if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -191,7 +191,7 @@ describe('taking over', () => {
         calls++;
       }
     };
-    const clients = [0, 0, 0, 1, 3, 60].map(client);
+    const running = [0, 0, 0, 1, 3, 60].map(client);
     let version = 1;
     for (let swap = 0; swap < 100; swap++) {
       const text = toyText({ answer: swap, runMs: 1 });
@@ -203,8 +203,8 @@ describe('taking over', () => {
       }
       await repository.load('m');
     }
-    stop = true;
-    await Promise.all(clients);
+    clients.stopped = true;
+    await Promise.all(running);
     expect(calls).toBeGreaterThan(200);
     expect(seen.size).toBeGreaterThan(20);
     expect(world.loaded.length).toBeGreaterThanOrEqual(100);
