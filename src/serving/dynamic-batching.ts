@@ -370,20 +370,16 @@ class BatchScheduler implements DynamicBatchingModel {
   }
 
   #answer(queued: QueuedRequest, response: InferResponse): void {
-    if (queued.call.cancelled) {
-      this.#answerError(queued, undefined);
-      return;
-    }
     queued.state = 'answered';
-    if (this.#order === undefined) queued.resolve(response);
-    else this.#order.answer(queued, () => queued.resolve(response));
+    if (this.#order === undefined) deliver(queued, response);
+    else this.#order.answer(queued, () => deliver(queued, response));
   }
 
   #answerError(queued: QueuedRequest, error: unknown): void {
     queued.state = 'answered';
-    const told = queued.call.cancelled ? cancelled() : error;
-    if (this.#order === undefined) queued.reject(told);
-    else this.#order.answer(queued, () => queued.reject(told));
+    const reject = (): void => queued.reject(queued.call.cancelled ? cancelled() : error);
+    if (this.#order === undefined) reject();
+    else this.#order.answer(queued, reject);
   }
 }
 
@@ -396,6 +392,12 @@ function visibleSignature(signature: Signature, maxSize: number, padding: Paddin
     batch: { ...signature.batch, maxSize },
     inputs: signature.inputs.map((spec) => (spec.name === mask ? { ...spec, optional: true } : spec)),
   };
+}
+
+/** Nobody waits any more for the answer to a cancelled request. */
+function deliver(queued: QueuedRequest, response: InferResponse): void {
+  if (queued.call.cancelled) queued.reject(cancelled());
+  else queued.resolve(response);
 }
 
 function cancelled(): ModelportError {
