@@ -2,7 +2,7 @@
 import type { JsonSchema } from '../../model.ts';
 import type { Operation } from '../../protocol.ts';
 import type { ServedModel } from '../../repository.ts';
-import { fileProperty, inputProperties } from './input-schema.ts';
+import { fileProperty, inputProperties, objectSchema } from './input-schema.ts';
 
 const errorSchema: JsonSchema = {
   type: 'object',
@@ -19,7 +19,7 @@ export function describePredict(served: ServedModel, path: string): { path: stri
   const content: Record<string, unknown> = {
     'application/json': { schema: predict.input, ...(predict.examples.length === 0 ? {} : { examples }) },
   };
-  if (properties.some((property) => property.file)) content['multipart/form-data'] = { schema: formSchema(predict.input, properties) };
+  if (properties.length > 0) content['multipart/form-data'] = { schema: formSchema(predict.input, properties) };
   if (file !== undefined) for (const type of ['image/png', 'image/jpeg']) content[type] = { schema: { type: 'string', format: 'binary' } };
   const failure = (description: string): JsonSchema => ({ description, content: { 'application/json': { schema: errorSchema } } });
   const { description } = served.config.config;
@@ -51,10 +51,11 @@ export function describePredict(served: ServedModel, path: string): { path: stri
 
 /** The same object as a form: files are bytes instead of text. */
 function formSchema(input: JsonSchema, properties: ReturnType<typeof inputProperties>): JsonSchema {
-  const members = input['properties'] as Record<string, JsonSchema> | undefined;
-  if (members === undefined) return input;
+  const object = objectSchema(input);
+  if (object === undefined) return input;
+  const members = object['properties'] as Record<string, JsonSchema>;
   return {
-    ...input,
+    ...object,
     properties: Object.fromEntries(
       Object.entries(members).map(([name, member]) => {
         const { description } = member as { description?: unknown };

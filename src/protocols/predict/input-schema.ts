@@ -12,11 +12,11 @@ export interface InputProperty {
   readonly required: boolean;
 }
 
-/** The properties of an object schema; none for other values. `$ref`s into the schema itself are followed. */
+/** The properties of the object that a schema describes; none where it describes other values only. `$ref`s into the schema itself are followed. */
 export function inputProperties(schema: JsonSchema): InputProperty[] {
-  const object = resolve(schema, schema);
-  const properties = object['properties'];
-  if (typeof properties !== 'object' || properties === null) return [];
+  const object = objectSchema(schema);
+  if (object === undefined) return [];
+  const { properties } = object as { properties?: unknown };
   const required = Array.isArray(object['required']) ? (object['required'] as unknown[]) : [];
   return Object.entries(properties as Record<string, JsonSchema>).map(([name, member]) => {
     const property = resolve(member, schema);
@@ -25,6 +25,13 @@ export function inputProperties(schema: JsonSchema): InputProperty[] {
     const file = format === 'image' || format === 'binary' || (typeof contentMediaType === 'string' && !contentMediaType.startsWith('text/'));
     return { name, types: typesOf(property), itemTypes, file, required: required.includes(name) };
   });
+}
+
+/** The schema itself, or the first of its alternatives, that has properties: a form is one object. */
+export function objectSchema(schema: JsonSchema): JsonSchema | undefined {
+  const whole = resolve(schema, schema);
+  const choices = [whole, ...(['anyOf', 'oneOf'] as const).flatMap((keyword) => (Array.isArray(whole[keyword]) ? (whole[keyword] as JsonSchema[]).map((choice) => resolve(choice, schema)) : []))];
+  return choices.find((choice) => typeof choice['properties'] === 'object' && choice['properties'] !== null);
 }
 
 /** The property that a body of nothing but a file fills: the only one that takes files. */

@@ -82,6 +82,11 @@ test('forms: text becomes what the schema says', async () => {
   expect(await value('/models/flower/predict', 'application/x-www-form-urlencoded', '__proto__=1')).toEqual(JSON.parse('{"__proto__":"1"}'));
 });
 
+test('where a row may stand alone or in a list, a form is one row', async () => {
+  const rows = protocolClient(predict, new FakeRepository([echoModel('rows', { anyOf: [{ type: 'array', items: { $ref: '#/$defs/row' } }, { $ref: '#/$defs/row' }], $defs: { row: flower } })]));
+  expect((await rows.send('POST', '/predict', { body: 'sepal_length=5.1', headers: { 'content-type': 'application/x-www-form-urlencoded' } })).json()).toEqual({ sepal_length: 5.1 });
+});
+
 test('a file part becomes bytes, a file part of a text field its text', async () => {
   const one = await form([['image', new Blob(['\x89PNG bytes'])], ['topK', '2']]);
   expect(await value('/models/picture/predict', one.type, one.body)).toEqual({ image: { file: Buffer.from('\x89PNG bytes').toString('latin1') }, topK: 2 });
