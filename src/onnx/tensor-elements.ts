@@ -62,7 +62,7 @@ function fromRaw(tensor: TensorProto, facts: DataTypeFacts, count: number, bytes
   if (facts.bits < 8) return unpackBits(bytes, count, facts);
   const width = array.BYTES_PER_ELEMENT;
   if (bytes.byteOffset % width === 0) return new array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / width);
-  const aligned = bytes.slice();
+  const aligned = new Uint8Array(bytes);
   return new array(aligned.buffer, 0, aligned.byteLength / width);
 }
 

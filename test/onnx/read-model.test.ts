@@ -161,6 +161,18 @@ describe('tensor elements', () => {
     expect(tensorElements({ dims: [2], dataType: 28, int32Data: ByteRange.of(Uint8Array.of(63, 7)) })).toEqual(Uint8Array.of(63, 7));
   });
 
+  it('joins numbers that come in several runs, and one by one', () => {
+    const floats = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
+    const tensor = Buffer.concat([
+      Uint8Array.of(0x08, 4, 0x10, 1),
+      delimited(4, floats(1.5)), Uint8Array.of(0x25), floats(2.5), delimited(4, floats(-3.5, 4.5)),
+    ]);
+    const numbers = Buffer.concat([Uint8Array.of(0x08, 3, 0x10, 7), Uint8Array.of(0x38, 5), delimited(7, Uint8Array.of(0xac, 0x02)), Uint8Array.of(0x38), Buffer.alloc(9, 0xff), Uint8Array.of(1)]);
+    const [first, second] = readModelBytes(delimited(7, Buffer.concat([delimited(5, tensor), delimited(5, numbers)]))).graph!.initializer;
+    expect(tensorElements(first!)).toEqual(Float32Array.of(1.5, 2.5, -3.5, 4.5));
+    expect(tensorElements(second!)).toEqual(BigInt64Array.of(5n, 300n, -1n));
+  });
+
   it.each([
     ['too few bytes', { dims: [3], dataType: 1, rawData: ByteRange.of(new Uint8Array(8)) }, /has 8 bytes of data, but FLOAT\[3\] takes 12/],
     ['no data', { dims: [3], dataType: 1 }, /no data for its 3 elements/],
