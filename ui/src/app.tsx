@@ -64,7 +64,7 @@ export function App() {
             <>
               <a className="button skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to the model</a>
               <Top menuOpen={menu} onMenu={() => setMenu(!menu)} onSearch={() => setOpen('palette')} />
-              <Side models={models} route={shown} open={menu} onNavigate={() => setMenu(false)} />
+              <Side models={server.document?.models} route={shown} open={menu} onNavigate={() => setMenu(false)} />
               <button type="button" className="scrim" data-open={menu} aria-label="Close the list" tabIndex={-1} onClick={() => setMenu(false)} />
             </>
           )}

@@ -14,7 +14,7 @@ export function ModelDetails({ served }: { readonly served: ServedVersion }) {
         <dt>Outputs</dt>
         <dd><Tensors tensors={signature.outputs} /></dd>
         <dt>Batching</dt>
-        <dd>{batching.maxSize > 1 ? `Up to ${batching.maxSize} rows in one run: ` : 'Every request runs alone: '}{batching.reason}</dd>
+        <dd>{batching.reason.charAt(0).toUpperCase()}{batching.reason.slice(1)}</dd>
         {instances !== undefined && (
           <>
             <dt>Instances</dt>

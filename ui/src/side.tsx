@@ -4,7 +4,8 @@ import { formatRoute, type Route } from './route.ts';
 import { StateMark } from './state-mark.tsx';
 
 export interface SideProps {
-  readonly models: readonly PageModel[];
+  /** Undefined while the server has not said. */
+  readonly models: readonly PageModel[] | undefined;
   readonly route: Route;
   readonly open: boolean;
   readonly onNavigate: () => void;
@@ -16,7 +17,7 @@ export function Side({ models, route, open, onNavigate }: SideProps) {
     <nav className="side" aria-label="Models and pages" data-open={open} id="side" onClick={(event) => (event.target as Element).closest('a') !== null && onNavigate()}>
       <h2 className="heading">Models</h2>
       <ul>
-        {models.map((model) => (
+        {models?.map((model) => (
           <li key={model.name}>
             <a className="side-link" href={formatRoute({ page: 'model', name: model.name })} aria-current={model.name === current ? 'page' : undefined}>
               <span className="side-name" title={model.name}>{model.name}</span>
@@ -24,7 +25,7 @@ export function Side({ models, route, open, onNavigate }: SideProps) {
             </a>
           </li>
         ))}
-        {models.length === 0 && <li className="side-link">None yet</li>}
+        {models?.length === 0 && <li className="side-link">None yet</li>}
       </ul>
       <ul className="side-end">
         <li><PageLink icon="chart" href="#/dashboard" current={route.page === 'dashboard'}>Dashboard</PageLink></li>

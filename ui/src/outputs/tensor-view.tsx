@@ -27,9 +27,11 @@ export function TensorView({ tensor, spec }: { readonly tensor: AnsweredTensor; 
   if (labels !== undefined && numeric && data.length === labels.length) return <ScoreBars scores={labelled(data, labels)} />;
 
   const width = shape.at(-1) ?? data.length;
-  const matrix = shape.filter((size) => size > 1).length <= 2 && width <= widestTable;
-  if (shape.length >= 2 && (matrix || !numeric)) return <Matrix tensor={tensor} labels={labels} />;
-  if (shape.length >= 2 && numeric) return <Planes tensor={tensor} />;
+  const long = shape.filter((size) => size > 1).length;
+  // A single long row is read from top to bottom.
+  if (long >= 2 || (shape.length >= 2 && width <= widestTable)) {
+    return !numeric || (long <= 2 && width <= widestTable) ? <Matrix tensor={tensor} labels={labels} /> : <Planes tensor={tensor} />;
+  }
   return <Table label={tensor.name} numbered columns={['value']} rows={data.map((element) => [element])} />;
 }
 
