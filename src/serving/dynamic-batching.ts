@@ -103,6 +103,8 @@ class BatchScheduler implements DynamicBatchingModel {
   readonly #arrivedThisTurn: QueuedRequest[] = [];
   #wakeAtMs = Infinity;
   #cancelWake: () => void = () => {};
+  /** Nothing is let in any more, and nothing waits for others. */
+  #draining = false;
   #disposal: Promise<void> | undefined;
   #drained: (() => void) | undefined;
 
@@ -160,15 +162,13 @@ class BatchScheduler implements DynamicBatchingModel {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return (this.#disposal ??= this.#dispose());
+    this.#draining = true;
+    return (this.#disposal ??= this.#drainAndDispose());
   }
 
-  async #dispose(): Promise<void> {
+  async #drainAndDispose(): Promise<void> {
     const drained = new Promise<void>((resolve) => (this.#drained = resolve));
-    // The disposal is known from the next microtask on; from then on nothing waits for more requests.
-    await undefined;
     this.#dispatch(this.#clock.now());
-    this.#settleDrained();
     await drained;
     this.#cancelWake();
     await this.#model[Symbol.asyncDispose]();
@@ -181,7 +181,7 @@ class BatchScheduler implements DynamicBatchingModel {
   /** Why a request is not let in, if so. Sets when it times out. */
   #refusal(queued: QueuedRequest, now: number): ModelportError | undefined {
     const { call, level, rows } = queued;
-    if (this.#disposal !== undefined) return new ModelportError('UNAVAILABLE', `model '${this.#modelName}' is being unloaded`, { retryAfterSeconds: 1 });
+    if (this.#draining) return new ModelportError('UNAVAILABLE', `model '${this.#modelName}' is being unloaded`, { retryAfterSeconds: 1 });
     if (call.cancelled) return cancelled();
     if (this.#maxSize > 0 && rows > this.#maxSize) {
       return new ModelportError('INVALID_REQUEST', `inference request batch-size must be <= ${this.#maxSize} for '${this.#modelName}', got ${rows}`, { at: 'inputs' });
@@ -240,7 +240,7 @@ class BatchScheduler implements DynamicBatchingModel {
   readonly #discard = (queued: QueuedRequest): void => this.#refuse(queued, cancelled());
 
   /** Starts every run that can start, then makes sure to be woken for those that must wait. */
-  #dispatch(now: number, hurry = this.#disposal !== undefined): void {
+  #dispatch(now: number, hurry = this.#draining): void {
     if (this.#queue.expiries.nextMs <= now) this.#expire(now);
     while (this.#estimate.hasCapacity) {
       const batch = this.#nextRerun(now) ?? this.#queue.take(now, this.#turn, hurry, this.#discard);

@@ -10,7 +10,7 @@ import { ModelportError } from '../errors.ts';
 import { copyRegion } from '../lib/copy-region.ts';
 import { toBfloat16, toHalf } from '../lib/half-float.ts';
 import type { InferRequest, Signature, TensorSpec } from '../model.ts';
-import { allocate, elementCount, type Datatype, type Tensor, type TensorData } from '../tensor.ts';
+import { allocate, elementCount, type Datatype, type Tensor } from '../tensor.ts';
 import type { QueuedRequest } from './queued-request.ts';
 
 /** Lengths up to this one are joined whatever they are. */
@@ -136,7 +136,7 @@ export class Padding {
     });
     const data = allocate(tensor.datatype, elementCount(shape));
     const start = shape.map((_, axis) => (axis === spec.batchAxis ? firstRow : 0));
-    copyRegion({ data: tensor.data as TensorData, shape: tensor.shape, start }, { data: data as TensorData, shape, start: shape.map(() => 0) }, shape);
+    copyRegion({ data: tensor.data, shape: tensor.shape, start }, { data: data, shape, start: shape.map(() => 0) }, shape);
     return { datatype: tensor.datatype, shape, data };
   }
 
@@ -186,7 +186,7 @@ function maskAxes(mask: TensorSpec, names: readonly string[], inputs: readonly {
   }
   return mask.shape.map((size, axis) => {
     if (axis === mask.batchAxis || (typeof size === 'number' && size !== -1)) return -1;
-    const dimension = size === -1 ? (inputs[0]?.axes[axis] ?? -1) : names.indexOf(String(size));
+    const dimension = size === -1 ? (inputs[0]?.axes[axis] ?? -1) : names.indexOf(size);
     if (dimension === -1) {
       throw invalidConfig(modelName, 'batching.maskInput', `dimension ${axis} of the mask input '${mask.name}' varies, but is no padded dimension (${names.join(', ')})`);
     }
@@ -217,7 +217,7 @@ function paddedTensor(spec: TensorSpec, axes: AxisDimensions, like: readonly num
 
 function copyRows(source: Tensor, target: Tensor, spec: TensorSpec, row: number): void {
   const start = target.shape.map((_, axis) => (axis === spec.batchAxis ? row : 0));
-  copyRegion({ data: source.data as TensorData, shape: source.shape, start: source.shape.map(() => 0) }, { data: target.data as TensorData, shape: target.shape, start }, source.shape);
+  copyRegion({ data: source.data, shape: source.shape, start: source.shape.map(() => 0) }, { data: target.data, shape: target.shape, start }, source.shape);
 }
 
 /** A number as an element of the datatype's array. Text is padded with empty strings. */

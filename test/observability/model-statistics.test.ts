@@ -130,14 +130,15 @@ describe('ModelStatistics', () => {
 
   it('puts durations into the buckets whose bounds hold them', async () => {
     const { statistics, model } = setUp(async (_, call) => {
-      Object.assign(call.timing, { queuedAtMs: 1_000, dequeuedAtMs: 1_000.05, runStartedAtMs: 1_000.05, runEndedAtMs: 91_000.05, batchSize: 1 });
+      Object.assign(call.timing, { queuedAtMs: 1_000, dequeuedAtMs: 1_000.0625, runStartedAtMs: 1_000.5625, runEndedAtMs: 91_000.5625, batchSize: 1 });
       return response;
     });
     await model.infer!(request(), new Call());
     const { queue, computeInput, computeInfer } = statistics.histograms;
-    expect(computeInput.counts.indexOf(1)).toBe(0);
-    expect(queue.boundsMs[0]).toBe(0.05);
-    expect(queue.counts.indexOf(1)).toBe(1_000.05 - 1_000 > 0.05 ? 1 : 0);
+    expect(queue.boundsMs.slice(0, 4)).toEqual([0.05, 0.1, 0.25, 0.5]);
+    expect(queue.counts.indexOf(1)).toBe(1);
+    // A bound belongs to its bucket.
+    expect(computeInput.counts.indexOf(1)).toBe(3);
     // Above the last bound.
     expect(computeInfer.counts.indexOf(1)).toBe(computeInfer.boundsMs.length);
     expect(computeInfer).toMatchObject({ count: 1, sumMs: 90_000 });

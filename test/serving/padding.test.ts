@@ -95,7 +95,7 @@ describe('padding', () => {
     const { model, together } = setUp(signature, (inner) => new Map([['pooled', floats([inner.inputs.get('ids')!.shape[0]!, 1], Array.from({ length: inner.inputs.get('ids')!.shape[0]! }, () => 0))]]));
     const of = (length: number, types: number): InferRequest => ({ inputs: new Map([['ids', int64([1, length], Array.from({ length }, () => 1))], ['types', int64([1, types], Array.from({ length: types }, () => 0))]]) });
     await together([of(2, 2), of(3, 2), of(4, 4)]);
-    expect(model.runs.map((run) => [run.shape('ids'), run.shape('types')]).sort()).toEqual([[[1, 3], [1, 2]], [[2, 4], [2, 4]]]);
+    expect(new Set(model.runs.map((run) => `${run.shape('ids')!.join()} ${run.shape('types')!.join()}`))).toEqual(new Set(['1,3 1,2', '2,4 2,4']));
   });
 
   it('does not join very unequal lengths', async () => {

@@ -22,7 +22,7 @@ describe('answers', () => {
     const calls = [new Call(), new Call()];
     const [first, second] = [await ask(rowsRequest([[1, 2]]), calls[0]), await ask(rowsRequest([[1, 2]]), calls[1])];
     expect(model.runs).toHaveLength(1);
-    expect(valuesOf(second!)).toEqual(valuesOf(first!));
+    expect(valuesOf(second)).toEqual(valuesOf(first));
     expect(calls.map(({ timing }) => [timing.cacheHit, timing.cacheMs > 0])).toEqual([[false, true], [true, true]]);
   });
 
