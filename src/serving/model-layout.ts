@@ -12,6 +12,7 @@
  */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isModelportError, ModelportError } from '../errors.ts';
 import { isInside } from './confined-file.ts';
 import { describeContent, readStart } from './file-content.ts';
@@ -79,10 +80,21 @@ export function compareVersions(left: string, right: string): number {
 
 /** Throws `INVALID_USAGE` where a path does not exist or cannot be read. Faults of single models are their `problem`. */
 export async function findModels(paths: readonly string[], options: LayoutOptions): Promise<FoundModels> {
-  const scan = new LayoutScan(options);
-  for (const path of paths) await scan.path(path);
-  return { models: scan.models, directories: [...scan.directories] };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const scan = new LayoutScan(options);
+      for (const path of paths) await scan.path(path);
+      return { models: scan.models, directories: [...scan.directories] };
+    } catch (error) {
+      // Something that was listed is gone: files are being moved right now, and what was seen of them is worth nothing.
+      if (isModelportError(error) || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (attempt === mostAttempts) throw new ModelportError('INVALID_USAGE', `${paths.join(', ')} changes while it is read: ${(error as Error).message}`, { cause: error });
+      await delay(attempt * 10);
+    }
+  }
 }
+
+const mostAttempts = 5;
 
 /** One listed folder: links resolved, unreadable and hidden entries left out. */
 interface Listing {
@@ -126,8 +138,9 @@ class LayoutScan {
   }
 
   async #child(path: string, name: string, root: string): Promise<void> {
-    const listing = await this.#list(join(path, name)).catch((cause: unknown) => cause as Error);
+    const listing = await this.#list(join(path, name)).catch((cause: unknown) => cause as NodeJS.ErrnoException);
     if (listing instanceof Error) {
+      if (listing.code === 'ENOENT') return;
       this.#add({ name, directory: join(path, name), place: join(path, name), versions: [], fingerprint: '', problem: new ModelportError('INVALID_USAGE', `can't read the folder ${join(path, name)}: ${listing.message}`) });
       return;
     }
@@ -181,7 +194,8 @@ class LayoutScan {
       versions: async (config) => {
         if (numbers.length > 0) {
           if (candidates.length > 0) throw new ModelportError('INVALID_MODEL', `${listing.path} holds both ${candidates[0]} and version folders (${numbers.join(', ')}): move the file into a version folder`);
-          return await Promise.all(numbers.map((number) => this.#versionFolder(listing, number, root)));
+          const found = await Promise.all(numbers.map((number) => this.#versionFolder(listing, number, root)));
+          return found.filter((version) => version !== undefined);
         }
         if (config?.ensemble === undefined && candidates.length === 0 && this.#defaultFile(listing) === undefined && config?.file === undefined) {
           if (strayVersions.length > 0) {
@@ -197,8 +211,13 @@ class LayoutScan {
     });
   }
 
-  async #versionFolder(listing: Listing, number: string, root: string): Promise<FoundVersion> {
-    const directory = await realpath(join(listing.directory, number));
+  /** Undefined where it is gone since it was listed. */
+  async #versionFolder(listing: Listing, number: string, root: string): Promise<FoundVersion | undefined> {
+    const directory = await realpath(join(listing.directory, number)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (directory === undefined) return undefined;
     if (!isInside(listing.directory, directory) && !isInside(root, directory)) {
       throw new ModelportError('INVALID_MODEL', `${join(listing.path, number)} is a link to ${directory}, outside the repository`);
     }

@@ -46,6 +46,7 @@ export class ModelLifecycle {
   readonly #loadedFrom = new Map<string, string>();
   #lock: Promise<unknown> = Promise.resolve();
   #retiring: Promise<unknown> = Promise.resolve();
+  readonly #endWaits = new Set<() => void>();
 
   constructor(options: LifecycleOptions) {
     this.name = options.name;
@@ -96,6 +97,7 @@ export class ModelLifecycle {
       this.wanted = false;
       for (const { version } of serving) this.#states.set(version, { state: 'UNLOADING', reason: '' });
       this.#flip(new Map());
+      for (const end of this.#endWaits) end();
       await this.#retiring;
       await Promise.all(serving.map((served) => this.#release(served)));
       for (const version of this.#states.keys()) this.#states.set(version, { state: 'UNAVAILABLE', reason: 'unloaded' });
@@ -207,7 +209,7 @@ export class ModelLifecycle {
       const successor = replacement ?? this.latest;
       const fits = successor !== undefined && successor !== served && served.takesSameRequests(successor);
       // Somebody who was handed this version may not have called it yet.
-      if (replacement === undefined || !fits) await new Promise<void>((resolve) => setTimeout(resolve, this.#options.retireDelayMs).unref());
+      if (replacement === undefined || !fits) await this.#lateCallsOver();
       if (fits) served.redirect(successor);
       await this.#release(served);
       if (!this.byVersion.has(served.version) && this.#states.get(served.version)?.state === 'UNLOADING') {
@@ -215,6 +217,19 @@ export class ModelLifecycle {
         this.#options.changed();
       }
     }));
+  }
+
+  /** Resolves after the time for late calls, or when an unload ends it. */
+  async #lateCallsOver(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#endWaits.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, this.#options.retireDelayMs);
+      this.#endWaits.add(end);
+    });
   }
 
   async #release(served: ServedVersion): Promise<void> {

@@ -1,8 +1,8 @@
-import { chmod, mkdir, symlink } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findModelFile, findModels, recognizeFormat } from '../../src/serving/model-layout.ts';
-import { folder, toyFormat, toyText, ToyWorld, tritonConfigs } from './toy-models.ts';
+import { folder, toyFormat, toyText, ToyWorld, tritonConfigs, write } from './toy-models.ts';
 
 const options = { formats: [toyFormat], foreignConfigs: [tritonConfigs] };
 
@@ -105,6 +105,27 @@ describe('what is wrong with a layout', () => {
       code: 'INVALID_USAGE', message: `no model in ${root}: expected model.onnx, *.onnx, <name>/model.onnx or <name>/<version>/model.onnx`,
     });
   });
+});
+
+test('folders that come and go while they are looked at', async () => {
+  const toy = toyText();
+  const root = await folder({ 'm/stays/1/model.onnx': toy });
+  let stopped = false;
+  const moving = (async () => {
+    for (let turn = 0; turn < 200; turn++) {
+      await write(root, { [`m/moves/${turn + 1}/model.onnx`]: toy, 'm/other.onnx': toy });
+      await rm(join(root, 'm', 'moves', String(turn)), { recursive: true, force: true });
+      await rm(join(root, 'm', 'other.onnx'));
+    }
+    stopped = true;
+  })();
+  let looks = 0;
+  while (!(stopped as boolean)) {
+    expect((await found(join(root, 'm')))['stays']).toEqual(['1']);
+    looks++;
+  }
+  await moving;
+  expect(looks).toBeGreaterThan(5);
 });
 
 describe('links', () => {

@@ -315,6 +315,18 @@ describe('taking over', () => {
     expect(await ask(repository, 'm')).toBe(1);
   });
 
+  test('unloading does not wait for the late calls of a version that was replaced before', async () => {
+    const world = new ToyWorld();
+    const root = await folder({ 'm/1/model.onnx': toyText({ answer: 1 }) });
+    const repository = world.repository({ paths: [root], mode: 'explicit', loadModels: ['m'], retireDelayMs: 1_000_000 });
+    await repository.start();
+    await write(root, { 'm/2/model.onnx': toyText({ answer: 2 }) });
+    await repository.load('m');
+    expect(world.alive).toBe(2);
+    await repository.unload('m');
+    expect(world.alive).toBe(0);
+  });
+
   test('closing releases everything, and readiness says so', async () => {
     const world = new ToyWorld();
     const root = await folder({ 'a/model.onnx': toyText(chainable), 'b/model.onnx': toyText(chainable), 'e/model.yaml': ensembleOf('a', 'b') });
