@@ -23,6 +23,7 @@ import { sequenceBatching } from './sequence-batching.ts';
 import { readInitialStates } from './sequence-states.ts';
 import type { AssembledModel } from './served-version.ts';
 import { shareCores } from './share-cores.ts';
+import { cancellable } from './streams.ts';
 import { warmUp } from './warm-up.ts';
 
 /** What counts a model's requests and runs. */
@@ -111,7 +112,7 @@ async function assembleLoaded<Statistics extends AssemblyStatistics>(request: As
     const scheduled = await schedule(limited, config, { name, directory, concurrency: group.count, observer });
     const instances = { ...config.instances, kind: group.kind, count: group.count, threads };
     return {
-      model: explanation.signature === explanation.modelSignature ? scheduled : reshape(scheduled, { ...explanation.signature, batch: scheduled.signature.batch }),
+      model: explanation.signature === explanation.modelSignature ? scheduled : reshape(scheduled, reshapedSignature(scheduled.signature, explanation.signature)),
       config: { ...config, instances, ...(measured.origins.length === 0 ? {} : { batching: false as const }) },
       origins: [...instanceOrigins(explanation.config.origins, group, config, threads), ...measured.origins],
       warnings: cold === undefined ? measured.warnings : [...measured.warnings, cold],
@@ -123,13 +124,19 @@ async function assembleLoaded<Statistics extends AssemblyStatistics>(request: As
   }
 }
 
+/** What is left of the model's tensors after scheduling (states and controls are gone), in the shapes that clients see. */
+function reshapedSignature(scheduled: Signature, seen: Signature): Signature {
+  const shown = (role: 'inputs' | 'outputs') => scheduled[role].map((own) => seen[role].find((spec) => spec.name === own.name) ?? own);
+  return { ...scheduled, inputs: shown('inputs'), outputs: shown('outputs') };
+}
+
 /** The group as the config describes it: batch axes, labels and names that the runtime can't know. */
 function withSignature(group: InstanceGroup, signature: Signature): Model {
   return {
     signature,
     ...(group.infer === undefined ? {} : { infer: (request, call) => group.infer!(request, call) }),
-    ...(group.stream === undefined ? {} : { stream: (request, call) => group.stream!(request, call) }),
-    ...(group.generate === undefined ? {} : { generate: (request, call) => group.generate!(request, call) }),
+    ...(group.stream === undefined ? {} : { stream: (request, call) => cancellable(group.stream!(request, call), call) }),
+    ...(group.generate === undefined ? {} : { generate: (request, call) => cancellable(group.generate!(request, call), call) }),
     ...(group.predict === undefined ? {} : { predict: (value, call) => group.predict!(value, call) }),
     [Symbol.asyncDispose]: () => group[Symbol.asyncDispose](),
   };
