@@ -21,6 +21,8 @@ export interface Runtime {
   /** URL of the module whose default export is this runtime; threads and processes import it. */
   readonly moduleUrl: string;
   readonly instanceKinds: readonly InstanceKind[];
+  /** Calls that one instance takes at once; default 1. More only where it waits for somebody else's work. */
+  readonly concurrency?: number;
   /** Whether this runtime executes the format. */
   accepts(artifact: Artifact): boolean;
   /**

@@ -5,6 +5,7 @@ import type { Log } from '../observability/log.ts';
 import { ModelStatistics, withStatistics } from '../observability/model-statistics.ts';
 import { looksLikeOnnx } from '../onnx/looks-like-onnx.ts';
 import { runtimes } from '../runtimes/index.ts';
+import remoteRuntime from '../runtimes/remote/remote-runtime.ts';
 import { createAssemble } from '../serving/assemble.ts';
 import type { OpenedArtifact } from '../serving/load-version.ts';
 import type { ForeignConfigFormat } from '../serving/model-config-file.ts';
@@ -15,18 +16,27 @@ import { createResponseStore } from '../serving/response-cache.ts';
 import { liftToTask } from './lift-to-task.ts';
 
 /** Kinds of model files, found by content. */
-export const formats: readonly ModelFormat[] = [{ name: 'onnx', extensions: ['.onnx'], defaultFile: 'model.onnx', recognize: looksLikeOnnx }];
+export const formats: readonly ModelFormat[] = [
+  { name: 'onnx', extensions: ['.onnx'], defaultFile: 'model.onnx', recognize: looksLikeOnnx },
+  { name: 'remote', extensions: [], defaultFile: '', recognize: () => false, withoutFile: true },
+];
 
 /** Configs of other servers that are read beside our own. */
 export const foreignConfigs: readonly ForeignConfigFormat[] = [
   { fileName: 'config.pbtxt', readText: readTritonConfigText, recognizesJson: isTritonConfigJson, readJson: readTritonConfigJson },
 ];
 
-/** Reads and verifies a model file. Throws `INVALID_MODEL`. */
+/** Reads and verifies a model file, or asks the server that has the model. Throws `INVALID_MODEL`, `UNAVAILABLE`. */
 export async function openArtifact(artifact: Artifact): Promise<OpenedArtifact> {
+  if (artifact.format === 'remote') return openRemote(artifact);
   const { readOnnxFacts } = await import('../onnx/onnx-facts.ts');
   const { signature, warnings, metadata } = readOnnxFacts(artifact);
   return { artifact: { ...artifact, metadata }, facts: { signature, source: `${artifact.main} (graph)` }, platform: 'onnxruntime_onnx', warnings };
+}
+
+async function openRemote(artifact: Artifact): Promise<OpenedArtifact> {
+  await using model = await remoteRuntime.load(artifact, { threads: 1, parameters: {} });
+  return { artifact, facts: { signature: model.signature, source: `the server at ${artifact.metadata['url'] ?? '?'}` }, platform: 'remote' };
 }
 
 export interface RepositoryOptions extends Pick<FolderModelRepositoryOptions, 'paths' | 'mode' | 'loadModels' | 'pollMs' | 'storeFiles'> {

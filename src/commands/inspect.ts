@@ -63,10 +63,10 @@ function versionFolders(folder: string): string[] {
 /** Every model below the path, with the config that it would be served with. */
 async function inspectModels(path: string, options: InspectOptions): Promise<string> {
   const { explainModels } = await import('./explain-models.ts');
-  const { describeEnsemble } = await import('./describe-ensemble.ts');
+  const { describeComposed } = await import('./describe-composed.ts');
   const models = await explainModels(path);
   const texts = models.map(({ name, file, signature, config }) =>
-    file === undefined ? describeEnsemble(name, signature, config, createStyle(options.color ?? false)) : inspect(file, { ...options, config, title: models.length === 1 ? path : name }),
+    file === undefined ? describeComposed(name, signature, config, createStyle(options.color ?? false)) : inspect(file, { ...options, config, title: models.length === 1 ? path : name }),
   );
   return (await Promise.all(texts)).join(`\n${createStyle(options.color ?? false).dim('─'.repeat(options.columns ?? 100))}\n\n`);
 }

@@ -109,12 +109,12 @@ async function assembleLoaded<Statistics extends AssemblyStatistics>(request: As
     const measured = await checkBatchAxis(loaded, config);
     const cold = await warmUp(measured.model, config, directory);
     const limited = config.instances?.resources === undefined ? measured.model : options.rateLimiter.limit(measured.model, { resources: config.instances.resources, ...(config.instances.priority === undefined ? {} : { priority: config.instances.priority }) });
-    const scheduled = await schedule(limited, config, { name, directory, concurrency: group.count, observer });
+    const scheduled = await schedule(limited, config, { name, directory, concurrency: group.count * (runtime.concurrency ?? 1), observer });
     const instances = { ...config.instances, kind: group.kind, count: group.count, threads };
     return {
       model: explanation.signature === explanation.modelSignature ? scheduled : reshape(scheduled, reshapedSignature(scheduled.signature, explanation.signature)),
       config: { ...config, instances, ...(measured.origins.length === 0 ? {} : { batching: false as const }) },
-      origins: [...instanceOrigins(explanation.config.origins, group, config, threads), ...measured.origins],
+      origins: [...instanceOrigins(explanation.config.origins, group, config, threads).filter(({ path }) => measured.origins.length === 0 || !path.startsWith('batching')), ...measured.origins],
       warnings: cold === undefined ? measured.warnings : [...measured.warnings, cold],
       ready: () => group.ready(),
     };

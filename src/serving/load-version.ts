@@ -6,7 +6,7 @@ import { ModelportError } from '../errors.ts';
 import type { Signature } from '../model.ts';
 import { ensembleFacts } from './ensemble-facts.ts';
 import { explainConfig, type Explanation, type ModelFacts } from './explain-config.ts';
-import { findModelFile, recognizeFormat, type FoundModel, type FoundVersion, type ModelFormat } from './model-layout.ts';
+import { findModelFile, hasNoFile, recognizeFormat, type FoundModel, type FoundVersion, type ModelFormat } from './model-layout.ts';
 import type { AssembledModel } from './served-version.ts';
 
 export interface OpenedArtifact {
@@ -32,7 +32,7 @@ export interface AssembleRequest {
 /** How artifacts become models: handed in, so that `serving` names neither a file format nor a runtime. */
 export interface LoadFunctions {
   readonly formats: readonly ModelFormat[];
-  /** Reads and verifies a file. Throws `INVALID_MODEL`. Not called for ensembles, which have no file. */
+  /** Reads and verifies what an artifact holds. Throws `INVALID_MODEL`. Not called for ensembles. */
   open(artifact: Artifact): Promise<OpenedArtifact>;
   /** Loads, warms up and wraps. What it rejects with is the reason in the index; nothing stays behind. */
   assemble(request: AssembleRequest): Promise<AssembledModel>;
@@ -60,7 +60,13 @@ export async function explainVersion(
   functions: Omit<LoadFunctions, 'assemble'>,
   signatureOf: SignatureLookup,
 ): Promise<Omit<OpenedArtifact, 'warnings'> & { readonly explanation: Explanation }> {
-  const opened = found.config?.config.ensemble === undefined ? await openFile(found, version, functions) : openEnsemble(found, version, signatureOf);
+  const given = found.config?.config;
+  const opened =
+    given?.ensemble !== undefined
+      ? openEnsemble(found, version, signatureOf)
+      : hasNoFile(given, functions.formats)
+        ? await functions.open({ format: given!.format!, directory: version.directory, main: '', files: [], metadata: textsOf(given!.parameters ?? {}) })
+        : await openFile(found, version, functions);
   const { artifact, facts, platform } = opened;
   const explanation = await explainConfig({
     name: found.name,
@@ -93,6 +99,10 @@ function openEnsemble(found: FoundModel, version: FoundVersion, signatureOf: Sig
     facts: ensembleFacts(found.name, found.config!, signatureOf),
     platform: 'ensemble',
   };
+}
+
+function textsOf(parameters: Readonly<Record<string, string | number | boolean>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, String(value)]));
 }
 
 const maximumFiles = 10_000;

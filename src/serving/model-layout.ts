@@ -14,6 +14,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isModelportError, ModelportError } from '../errors.ts';
+import type { ModelConfig } from '../model-config.ts';
 import { isInside } from './confined-file.ts';
 import { describeContent, readStart } from './file-content.ts';
 import { fingerprint, type Fingerprint } from './fingerprint.ts';
@@ -28,6 +29,14 @@ export interface ModelFormat {
   /** The file that a folder's model has by default: `model.onnx`. */
   readonly defaultFile: string;
   recognize(start: Uint8Array, sizeBytes: number): boolean;
+  /** A model of this format has no file, only a config that names the format (`format: remote`). */
+  readonly withoutFile?: boolean;
+}
+
+/** Whether a model with this config is served without a file of its own. */
+export function hasNoFile(config: Pick<ModelConfig, 'ensemble' | 'format'> | undefined, formats: readonly ModelFormat[]): boolean {
+  if (config === undefined) return false;
+  return config.ensemble !== undefined || formats.some((format) => format.withoutFile === true && format.name === config.format);
 }
 
 export interface LayoutOptions {
@@ -197,7 +206,7 @@ class LayoutScan {
           const found = await Promise.all(numbers.map((number) => this.#versionFolder(listing, number, root)));
           return found.filter((version) => version !== undefined);
         }
-        if (config?.ensemble === undefined && candidates.length === 0 && this.#defaultFile(listing) === undefined && config?.file === undefined) {
+        if (!hasNoFile(config, this.#options.formats) && candidates.length === 0 && this.#defaultFile(listing) === undefined && config?.file === undefined) {
           if (strayVersions.length > 0) {
             throw new ModelportError('INVALID_MODEL', `${listing.path} holds models in ${strayVersions.join(', ')}, but version folders are whole numbers from 1, like ${join(listing.path, '1')}`);
           }

@@ -11,7 +11,7 @@ import type { Signature } from '../model.ts';
 import type { IndexEntry, LoadRequest, ModelRepository, ServedModel } from '../repository.ts';
 import { loadVersion, type LoadFunctions } from './load-version.ts';
 import { readInlineConfig, type ForeignConfigFormat } from './model-config-file.ts';
-import { findModels, type FoundModel, type FoundModels } from './model-layout.ts';
+import { findModels, hasNoFile, type FoundModel, type FoundModels } from './model-layout.ts';
 import { ModelLifecycle, type LifecycleLog } from './model-lifecycle.ts';
 import { RepositoryPolling } from './repository-polling.ts';
 
@@ -190,6 +190,9 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
     const reading = readInlineConfig(request.config, foreign);
     if (reading.config.name !== undefined && reading.config.name !== name) {
       throw new ModelportError('INVALID_CONFIG', `unexpected directory name '${name}' for model '${reading.config.name}', directory name must equal model name (${reading.source})`, { at: 'parameters.config' });
+    }
+    if (reading.config.ensemble === undefined && hasNoFile(reading.config, this.#options.formats)) {
+      throw new ModelportError('FORBIDDEN', `a load request may not bring a model of the format '${reading.config.format}': where this server connects to is said in its own files`, { at: 'parameters.config' });
     }
     const hash = createHash('sha256').update(request.config);
     let found: FoundModel | undefined;

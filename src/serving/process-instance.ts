@@ -11,10 +11,13 @@ import { messageParts, unpackMessage, type Message } from './instance-wire.ts';
 /** How long a process may take to release its model after its last call was answered. */
 const closeTimeoutMs = 10_000;
 
+/** glibc keeps what loading a model leaves behind; with these it returns large blocks. Elsewhere they mean nothing. */
+const givingMemoryBack = { MALLOC_MMAP_THRESHOLD_: '4194304', MALLOC_TRIM_THRESHOLD_: '16777216' };
+
 /** Starts a process and loads the model there. Rejects with the runtime's error, or why the process died. */
 export async function startProcessInstance(start: InstanceStart): Promise<Instance> {
   // What it prints goes to standard error: standard output is the server's own.
-  const child = spawn(process.execPath, [fileURLToPath(new URL('./process-entry.js', import.meta.url)), start.artifact.main], { stdio: ['ignore', 2, 2, 'pipe'] });
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./process-entry.js', import.meta.url)), start.artifact.main], { stdio: ['ignore', 2, 2, 'pipe'], env: { ...givingMemoryBack, ...process.env } });
   const socket = child.stdio[3] as Duplex;
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`its process could not be started: ${error.message}`));

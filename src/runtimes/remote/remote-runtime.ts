@@ -11,6 +11,7 @@ const remoteRuntime = {
   moduleUrl: import.meta.url,
   // It waits and does not compute: the event loop is the place for it.
   instanceKinds: ['inline'],
+  concurrency: 64,
   accepts: (artifact: Artifact) => artifact.format === 'remote',
   /**
    * Parameters, or metadata of the artifact: `url` (with a prefix where the server has one), `model`, `version`, `apiKey`,

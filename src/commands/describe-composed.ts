@@ -1,13 +1,15 @@
-/** What `inspect` prints of a graph of models. */
+/** What `inspect` prints of a model that has no file of its own: a graph of models, a model on another server. */
 import { padEnd, visibleLength, type Style } from '../lib/terminal.ts';
 import type { ExplainedConfig } from '../model-config.ts';
 import { wireDimension, type Signature, type TensorSpec } from '../model.ts';
 
-export function describeEnsemble(name: string, signature: Signature, { config, warnings }: ExplainedConfig, style: Style): string {
+export function describeComposed(name: string, signature: Signature, { config, warnings }: ExplainedConfig, style: Style): string {
   const steps = config.ensemble?.steps ?? [];
-  const lines = [`${style.bold(name)}  ${style.dim(`ensemble of ${steps.length} step${steps.length === 1 ? '' : 's'}`)}`];
+  const kind = config.ensemble === undefined ? `${config.format ?? ''} ${String(config.parameters?.['url'] ?? '')}`.trim() : `ensemble of ${steps.length} step${steps.length === 1 ? '' : 's'}`;
+  const lines = [`${style.bold(name)}  ${style.dim(kind)}`];
   if (config.description !== undefined) lines.push(`  ${config.description}`);
-  lines.push('', style.bold('Inputs'), ...tensors(signature.inputs, style), '', style.bold('Outputs'), ...tensors(signature.outputs, style), '', style.bold('Steps'));
+  lines.push('', style.bold('Inputs'), ...tensors(signature.inputs, style), '', style.bold('Outputs'), ...tensors(signature.outputs, style));
+  if (steps.length > 0) lines.push('', style.bold('Steps'));
   const width = Math.max(0, ...steps.map((step) => step.model.length));
   for (const step of steps) {
     const inputs = Object.values(step.inputs).join(', ');
