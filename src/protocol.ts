@@ -29,6 +29,8 @@ export interface HttpResponse {
   readonly headers?: Readonly<Record<string, string>>;
   /** Parts are sent one after the other; an iterable is streamed, and the Call is cancelled when the client leaves it. */
   readonly body?: string | Uint8Array | readonly Uint8Array[] | AsyncIterable<string | Uint8Array>;
+  /** false: never compressed, for clients that say they accept it and don't undo it. */
+  readonly compress?: false;
 }
 
 /** For `/openapi.json`: what one route means, possibly for one served model. */

@@ -37,7 +37,7 @@ export function respond(head: RequestHead, reply: Reply, response: HttpResponse)
   }
   const whole = body as WholeBody;
   const acceptEncoding = head.headers['accept-encoding'];
-  if (acceptEncoding !== undefined && whole !== undefined && response.headers?.['content-encoding'] === undefined) {
+  if (acceptEncoding !== undefined && whole !== undefined && response.compress !== false && response.headers?.['content-encoding'] === undefined) {
     const encoding = chooseEncoding(acceptEncoding as string);
     if (encoding !== undefined && byteSize(whole) >= minimumCompressedBytes && compressible(response)) return respondCompressed(head, reply, response, whole, encoding);
   }

@@ -4,8 +4,12 @@ import type { HttpResponse } from '../../protocol.ts';
 
 export const jsonHeaders = { 'content-type': 'application/json' } as const;
 
+/**
+ * Documents and errors are never compressed: only answers to `infer` are, as Triton does it. Its asyncio client accepts gzip
+ * everywhere and undoes it there alone.
+ */
 export function jsonResponse(value: unknown, status = 200): HttpResponse {
-  return { status, headers: jsonHeaders, body: JSON.stringify(value) };
+  return { status, headers: jsonHeaders, body: JSON.stringify(value), compress: false };
 }
 
 /** An answer that is only its status. */

@@ -1,8 +1,8 @@
 /** The model repository extension: index, load, unload. */
-import { ModelportError } from '../../errors.ts';
+import { isModelportError, ModelportError } from '../../errors.ts';
 import type { ParameterValue } from '../../model.ts';
 import type { HttpRequest, HttpResponse, ProtocolContext, Route } from '../../protocol.ts';
-import type { LoadRequest } from '../../repository.ts';
+import type { LoadRequest, ModelRepository } from '../../repository.ts';
 import { indexDocument } from './documents.ts';
 import { emptyResponse, jsonResponse } from './json-response.ts';
 import { largestInlineBytes } from './json-threads.ts';
@@ -26,8 +26,7 @@ export function repositoryRoutes(context: ProtocolContext): Route[] {
   }
 
   async function load(request: HttpRequest): Promise<HttpResponse> {
-    const parameters = parametersOf(await body(request));
-    await repository.load(request.parameters['model']!, loadRequest(parameters));
+    await loadModel(repository, request.parameters['model']!, parametersOf(await body(request)));
     return emptyResponse;
   }
 
@@ -59,8 +58,18 @@ function parametersOf(body: Readonly<Record<string, unknown>>): Readonly<Record<
   return parameters as Readonly<Record<string, unknown>>;
 }
 
+/** Loads as `parameters` say. Clients look for "failed to load" in whatever is wrong with the model, its config or its files. */
+export async function loadModel(repository: ModelRepository, name: string, parameters: Readonly<Record<string, unknown>>): Promise<void> {
+  try {
+    await repository.load(name, loadRequest(parameters));
+  } catch (error) {
+    if (!isModelportError(error) || !['INVALID_REQUEST', 'INVALID_CONFIG', 'INVALID_MODEL'].includes(error.code) || error.message.includes('failed to load')) throw error;
+    throw new ModelportError(error.code, `failed to load '${name}': ${error.message}`, error.at === undefined ? { cause: error } : { cause: error, at: error.at });
+  }
+}
+
 /** `config` and `file:<path>` parameters of a load request, the latter in base64; others are passed on. Throws `INVALID_REQUEST`. */
-export function loadRequest(given: Readonly<Record<string, unknown>>): LoadRequest {
+function loadRequest(given: Readonly<Record<string, unknown>>): LoadRequest {
   let config: string | undefined;
   const files = new Map<string, Uint8Array>();
   const parameters: Record<string, ParameterValue> = {};

@@ -3,7 +3,7 @@ import { ModelportError } from '../../../errors.ts';
 import { tritonModelConfig } from '../../../formats/triton-model-config.ts';
 import type { GrpcCall, GrpcMethod, ProtocolContext } from '../../../protocol.ts';
 import { indexDocument, modelMetadata, modelStatistics, serverMetadata } from '../documents.ts';
-import { loadRequest } from '../repository-routes.ts';
+import { loadModel } from '../repository-routes.ts';
 import { stateOf } from '../state.ts';
 import { messageCodec } from './messages.ts';
 
@@ -33,7 +33,7 @@ export function serviceMethods(context: ProtocolContext): GrpcMethod[] {
     }),
     method('RepositoryModelLoad', 'management', async (request) => {
       refuseRepositoryName(request);
-      await repository.load(text(request['model_name']), loadRequest(choices(request['parameters'])));
+      await loadModel(repository, text(request['model_name']), choices(request['parameters']));
       return {};
     }),
     method('RepositoryModelUnload', 'management', async (request) => {
