@@ -16,7 +16,9 @@ export function checkRequest(request: InferRequest, signature: Signature, modelN
     const tensor = inputs.get(spec.name);
     if (tensor === undefined) {
       if (spec.optional === true) continue;
-      throw missingInputs(request, signature, modelName);
+      // A misspelt name is one input too many and one too few: it is the name that helps.
+      const misspelt = inputs.size === signature.inputs.length && [...inputs.keys()].some((name) => signature.inputs.every((input) => input.name !== name));
+      throw misspelt ? unexpectedInput(request, signature, modelName) : missingInputs(request, signature, modelName);
     }
     given++;
     if (tensor.datatype !== spec.datatype) {
