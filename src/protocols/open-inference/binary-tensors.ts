@@ -9,7 +9,7 @@ import { datatypes, elementCount, type Datatype, type NumericArray, type Tensor,
 /** Elements copied out of `bytes`, which may lie unaligned and belong to somebody else. Throws `INVALID_REQUEST`. */
 export function tensorDataFromBytes(name: string, datatype: Datatype, shape: readonly number[], bytes: Uint8Array, modelName: string): TensorData {
   const count = elementCount(shape);
-  if (datatype === 'BYTES') return readByteStrings(name, count, bytes);
+  if (datatype === 'BYTES') return readByteStrings(name, count, bytes, modelName);
   const { array, bytes: elementBytes } = datatypes[datatype];
   if (count * elementBytes !== bytes.length) {
     throw new ModelportError(
@@ -30,31 +30,39 @@ function requireBooleans(name: string, bytes: Uint8Array): void {
   }
 }
 
-function readByteStrings(name: string, count: number, bytes: Uint8Array): Uint8Array[] {
-  const fail = (message: string): never => {
-    throw new ModelportError('INVALID_REQUEST', message, { at: `inputs.${name}` });
-  };
-  // An element takes four bytes at least: no memory is taken for elements that can't be there.
-  if (count > bytes.length / 4) fail(`expected ${count} strings for inference input '${name}', but ${bytes.length} bytes hold ${Math.floor(bytes.length / 4)} at most`);
+function readByteStrings(name: string, count: number, bytes: Uint8Array, modelName: string): Uint8Array[] {
   const copy = new Uint8Array(bytes.length);
   copy.set(bytes);
   const view = new DataView(copy.buffer);
-  const elements: Uint8Array[] = new Array<Uint8Array>(count);
-  let offset = 0;
-  let read = 0;
-  while (offset < copy.length) {
-    if (read === count) fail(`unexpected number of string elements for inference input '${name}': expected ${count}, but ${copy.length - offset} bytes are left after them`);
-    if (copy.length - offset < 4) fail(`incomplete string length indicator for inference input '${name}', expecting 4 bytes but only ${copy.length - offset} bytes available (element ${read})`);
-    const length = view.getUint32(offset, true);
-    offset += 4;
-    if (length > copy.length - offset) {
-      fail(`incomplete string data for inference input '${name}', expecting string of length ${length} but only ${copy.length - offset} bytes available (element ${read})`);
-    }
-    elements[read++] = copy.subarray(offset, offset + length);
-    offset += length;
+  const found = countByteStrings(view, name, modelName);
+  if (found !== count) {
+    const message = found < count ? `expected ${count} string elements for inference input '${name}' for model '${modelName}', got ${found}` : `unexpected number of string elements ${found} for inference input '${name}' for model '${modelName}', expecting ${count}`;
+    throw new ModelportError('INVALID_REQUEST', message, { at: `inputs.${name}` });
   }
-  if (read !== count) fail(`unexpected number of string elements ${read} for inference input '${name}', expecting ${count}`);
+  const elements: Uint8Array[] = [];
+  for (let offset = 0; elements.length < count; ) {
+    const end = offset + 4 + view.getUint32(offset, true);
+    elements.push(copy.subarray(offset + 4, end));
+    offset = end;
+  }
   return elements;
+}
+
+/** How many strings there are. Nothing is made of them before the last one is known to be whole. */
+function countByteStrings(view: DataView, name: string, modelName: string): number {
+  let count = 0;
+  for (let offset = 0; offset < view.byteLength; count++) {
+    const left = view.byteLength - offset;
+    if (left < 4) {
+      throw new ModelportError('INVALID_REQUEST', `incomplete string length indicator for inference input '${name}' for model '${modelName}', expecting 4 bytes but only ${left} bytes available (element ${count})`, { at: `inputs.${name}` });
+    }
+    const length = view.getUint32(offset, true);
+    if (length > left - 4) {
+      throw new ModelportError('INVALID_REQUEST', `incomplete string data for inference input '${name}', expecting string of length ${length} but only ${left - 4} bytes available (element ${count})`, { at: `inputs.${name}` });
+    }
+    offset += 4 + length;
+  }
+  return count;
 }
 
 /** The elements as bytes: a view of a numeric tensor's memory, new memory for BYTES. */

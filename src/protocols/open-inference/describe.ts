@@ -75,7 +75,7 @@ export function descriptions(context: ProtocolContext): Readonly<Record<string, 
     'GET /v2/models/:model': ofModel('', 'Inputs and outputs of a model', metadata),
     'GET /v2/models/:model/ready': ofModel('/ready', 'Whether a model is ready', { type: 'object', properties: { name: { type: 'string' }, ready: { const: true } }, required: ['name', 'ready'] }, { '400': errorAnswer('It is not.') }),
     'GET /v2/models/:model/config': ofModel('/config', "The config in force, in Triton's form", { type: 'object', properties: { name: { type: 'string' }, max_batch_size: { type: 'integer' } }, required: ['name'] }),
-    'GET /v2/models/:model/stats': ofModel('/stats', 'How often and how long a model ran', statistics),
+    'GET /v2/models/:model/stats': ofModel('/stats', 'How often and how long a model ran', statistics, { '400': errorAnswer('There is no such model.') }),
     'POST /v2/repository/index': () => [
       {
         path: '/v2/repository/index',

@@ -46,9 +46,9 @@ export function inferHandler(context: ProtocolContext): (request: HttpRequest, c
 /** The bytes of JSON before the binary part. Throws `INVALID_REQUEST`. */
 function readHeaderLength(header: string | string[], bodyLength: number): number {
   const text = Array.isArray(header) ? header.join(', ') : header;
-  if (!/^\d{1,15}$/.test(text)) throw new ModelportError('INVALID_REQUEST', `Unable to parse Inference-Header-Content-Length, got: ${text.slice(0, 80)}`, { at: 'Inference-Header-Content-Length' });
+  if (!/^-?\d{1,15}$/.test(text)) throw new ModelportError('INVALID_REQUEST', `Unable to parse Inference-Header-Content-Length, got: ${text.slice(0, 80)}`, { at: 'Inference-Header-Content-Length' });
   const length = Number(text);
-  if (length > bodyLength) {
+  if (length < 0 || length > bodyLength) {
     throw new ModelportError('INVALID_REQUEST', `inference header size should be in range (0, ${bodyLength}), got: ${text}`, { at: 'Inference-Header-Content-Length' });
   }
   return length;

@@ -56,9 +56,12 @@ function modelRoutes(context: ProtocolContext): Route[] {
   function statistics(request: HttpRequest): HttpResponse {
     const { model, version } = request.parameters;
     if (model === undefined) return jsonResponse({ model_stats: repository.ready().map(modelStatistics) });
-    if (version !== undefined) return jsonResponse({ model_stats: [modelStatistics(served(request))] });
-    // All versions of the model; `get` throws where there is none.
-    const { versions } = served(request);
+    const found = servedOrUndefined(() => served(request));
+    if (found === undefined) {
+      const known = version !== undefined && servedOrUndefined(() => repository.get(model)) !== undefined;
+      throw new ModelportError('INVALID_REQUEST', known ? `requested model version is not available for model '${model}': version ${version}` : `requested model '${model}' is not available`, { at: 'model' });
+    }
+    const versions = version === undefined ? found.versions : [version];
     return jsonResponse({ model_stats: versions.map((each) => modelStatistics(repository.get(model, each))) });
   }
 

@@ -120,7 +120,7 @@ test('binary data that does not fit is a 400 that says by how much', async () =>
     [binaryInfer('identity_FP32', floats(0), new Uint8Array(0)), /Expected 8, got 0/],
     [client.post('/v2/models/identity_FP32/infer', floats(8)), /must specify valid 'Inference-Header-Content-Length'/],
     [binaryInfer('identity_FP32', floats(8), new Uint8Array(8), '9999'), /inference header size should be in range \(0, \d+\), got: 9999/],
-    [binaryInfer('identity_FP32', floats(8), new Uint8Array(8), '-1'), /Unable to parse Inference-Header-Content-Length, got: -1/],
+    [binaryInfer('identity_FP32', floats(8), new Uint8Array(8), '-1'), /inference header size should be in range \(0, \d+\), got: -1/],
     [binaryInfer('identity_FP32', floats(8), new Uint8Array(8), 'many'), /Unable to parse Inference-Header-Content-Length, got: many/],
     [binaryInfer('identity_FP32', floats(8), new Uint8Array(8), '5'), /the document ends too early/],
     [binaryInfer('identity_BOOL', { inputs: [{ name: 'x', shape: [2], datatype: 'BOOL', parameters: { binary_data_size: 2 } }] }, Uint8Array.of(1, 2)), /element 1 of input 'x' is 2: a BOOL is a byte 0 or 1/],
@@ -135,13 +135,13 @@ test('binary data that does not fit is a 400 that says by how much', async () =>
 test('BYTES that are cut off, too many or too few are a 400 that says which', async () => {
   const strings = (bytes: number[], shape: number[]): Promise<Answer> => binaryInfer('identity_BYTES', { inputs: [{ name: 'x', shape, datatype: 'BYTES', parameters: { binary_data_size: bytes.length } }] }, Uint8Array.from(bytes));
   const cases: [Promise<Answer>, RegExp][] = [
-    [strings([1, 0, 0, 0, 65, 1, 0], [2]), /incomplete string length indicator for inference input 'x', expecting 4 bytes but only 2|7 bytes hold 1 at most/],
+    [strings([1, 0, 0, 0, 65, 1, 0], [2]), /incomplete string length indicator for inference input 'x' for model 'identity_BYTES', expecting 4 bytes but only 2 bytes available/],
     [strings([9, 0, 0, 0, 65], [1]), /incomplete string data for inference input 'x', expecting string of length 9 but only 1 bytes available/],
     [strings([255, 255, 255, 255], [1]), /expecting string of length 4294967295/],
-    [strings([1, 0, 0, 0, 65, 0, 0, 0, 0], [1]), /expected 1, but 4 bytes are left after them/],
-    [strings([8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8], [3]), /unexpected number of string elements 1 for inference input 'x', expecting 3/],
-    [strings([], [1]), /expected 1 strings/],
-    [strings([0, 0, 0, 0], [1000000000]), /expected 1000000000 strings/],
+    [strings([1, 0, 0, 0, 65, 0, 0, 0, 0], [1]), /unexpected number of string elements 2 for inference input 'x' for model 'identity_BYTES', expecting 1/],
+    [strings([8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8], [3]), /expected 3 string elements for inference input 'x' for model 'identity_BYTES', got 1/],
+    [strings([], [1]), /expected 1 string elements.*got 0/],
+    [strings([0, 0, 0, 0], [1000000000]), /expected 1000000000 string elements.*got 1/],
   ];
   for (const [answer, message] of cases) {
     expect((await answer).status).toBe(400);

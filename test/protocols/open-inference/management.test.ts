@@ -49,7 +49,7 @@ test('model metadata: versions, platform, shapes with -1', async () => {
   });
   expect((await client.get('/v2/models/simple/versions/1')).json().versions).toEqual(['1', '3']);
   expect((await client.get('/v2/models')).json().models).toEqual(expect.arrayContaining(['simple', 'identity_FP32']));
-  for (const path of ['/v2/models/nobody', '/v2/models/simple/versions/7', '/v2/models/nobody/config', '/v2/models/nobody/stats']) expect((await client.get(path)).status, path).toBe(404);
+  for (const path of ['/v2/models/nobody', '/v2/models/simple/versions/7', '/v2/models/nobody/config', '/v2/models/simple/versions/7/config']) expect((await client.get(path)).status, path).toBe(404);
 });
 
 test('a name with odd characters is found by its percent-encoded path', async () => {
@@ -97,6 +97,8 @@ test("statistics in Triton's form: of all, of a model, of a version", async () =
   });
   expect((await client.get('/v2/models/simple/stats')).json().model_stats.map((each: Json) => each.version)).toEqual(['1', '3', '5']);
   expect((await client.get('/v2/models/stats')).json().model_stats.length).toBe(repository.ready().length);
+  const unknown = await client.get('/v2/models/nobody/stats');
+  expect([unknown.status, unknown.json()]).toEqual([400, { error: "requested model 'nobody' is not available" }]);
 });
 
 test('the repository index, all or only what is ready', async () => {
