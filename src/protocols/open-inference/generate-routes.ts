@@ -4,42 +4,44 @@
  */
 import type { Call } from '../../call.ts';
 import { isModelportError, ModelportError } from '../../errors.ts';
-import type { GenerateRequest, InferResponse, ParameterValue, Parameters, Signature, TensorSpec } from '../../model.ts';
+import type { GenerateRequest, InferResponse, Parameters } from '../../model.ts';
 import type { HttpRequest, HttpResponse, ProtocolContext, Route } from '../../protocol.ts';
 import type { ModelRepository, ServedModel } from '../../repository.ts';
-import { elementCount, type Tensor } from '../../tensor.ts';
 import { describeGenerate } from './describe-generate.ts';
+import { readGenerateBody, type GenerateBody } from './generate-body.ts';
 import { checkCommand, runStream } from './infer.ts';
 import { tensorText } from './infer-response.ts';
 import { jsonHeaders } from './json-response.ts';
-import { describeJsonError } from './json-path.ts';
-import { JsonReader } from './json-reader.ts';
-import { readTensorData } from './json-tensors.ts';
-import { readParameter, readParameters } from './infer-request.ts';
+import { largestInlineBytes } from './json-threads.ts';
 import { readControls } from './request-controls.ts';
+import { stateOf } from './state.ts';
 
 export function generateRoutes(context: ProtocolContext): Route[] {
   const { repository } = context;
+  const { threads } = stateOf(context);
 
-  function answersTo(request: HttpRequest, call: Call): AsyncIterable<string> {
+  async function answersTo(request: HttpRequest, call: Call): Promise<{ served: ServedModel; body: GenerateBody; answers: AsyncIterable<string> }> {
     const served = repository.get(request.parameters['model']!, request.parameters['version']);
-    return served.model.generate !== undefined ? generated(served, readGenerateBody(request.body, undefined), call) : inferred(served, readGenerateBody(request.body, served.model.signature), call);
+    const { model } = served;
+    const inputs = model.generate === undefined ? model.signature.inputs : undefined;
+    const body = request.body.length > largestInlineBytes ? await threads.generateBody(request.body, inputs, call) : readGenerateBody(request.body, inputs);
+    return { served, body, answers: model.generate === undefined ? inferred(served, body, call) : generated(served, body, call) };
   }
 
   async function generate(request: HttpRequest, call: Call): Promise<HttpResponse> {
-    const served = repository.get(request.parameters['model']!, request.parameters['version']);
-    if (served.model.generate !== undefined) return { headers: jsonHeaders, body: await generateWhole(served, readGenerateBody(request.body, undefined), call) };
-    const answers: string[] = [];
-    for await (const answer of answersTo(request, call)) answers.push(answer);
-    if (answers.length !== 1) {
-      throw new ModelportError('INVALID_REQUEST', `generate expects model to produce exactly 1 response, use generate stream for model that generates various number of responses (model '${served.name}' gave ${answers.length})`);
+    const { served, body, answers } = await answersTo(request, call);
+    if (served.model.generate !== undefined) return { headers: jsonHeaders, body: await generateWhole(served, body, call) };
+    const all: string[] = [];
+    for await (const answer of answers) all.push(answer);
+    if (all.length !== 1) {
+      throw new ModelportError('INVALID_REQUEST', `generate expects model to produce exactly 1 response, use generate stream for model that generates various number of responses (model '${served.name}' gave ${all.length})`);
     }
-    return { headers: jsonHeaders, body: answers[0]! };
+    return { headers: jsonHeaders, body: all[0]! };
   }
 
   async function generateStream(request: HttpRequest, call: Call): Promise<HttpResponse> {
     // The first answer is waited for, so that an error before it still has a status of its own.
-    const answers = answersTo(request, call)[Symbol.asyncIterator]();
+    const answers = (await answersTo(request, call)).answers[Symbol.asyncIterator]();
     const first = await answers.next();
     return { headers: { 'content-type': 'text/event-stream; charset=utf-8' }, body: events(first, answers) };
   }
@@ -69,100 +71,6 @@ async function* events(first: IteratorResult<string>, answers: AsyncIterator<str
   } finally {
     await answers.return?.();
   }
-}
-
-interface GenerateBody {
-  readonly id: string | undefined;
-  readonly textInput: string | undefined;
-  readonly inputs: ReadonlyMap<string, Tensor>;
-  readonly parameters: Parameters;
-}
-
-/**
- * `id`, `text_input`, `parameters` and whatever else: tensors where `signature` has an input of that name, else parameters.
- * Throws `INVALID_REQUEST` naming the field.
- */
-function readGenerateBody(body: Uint8Array, signature: Signature | undefined): GenerateBody {
-  const reader = new JsonReader(body);
-  const inputs = new Map<string, Tensor>();
-  const parameters: Record<string, ParameterValue> = {};
-  let id: string | undefined;
-  let textInput: string | undefined;
-  try {
-    reader.open(123, 'an object');
-    if (!reader.closes(125)) {
-      do {
-        const key = reader.key();
-        const spec = signature?.inputs.find((input) => input.name === key);
-        if (spec !== undefined) inputs.set(key, readInput(reader, spec));
-        else if (key === 'id') id = reader.string();
-        else if (key === 'text_input' && signature === undefined) textInput = reader.string();
-        else if (key === 'parameters') Object.assign(parameters, readNested(reader, signature, inputs));
-        else Object.defineProperty(parameters, key, { value: readParameter(reader), enumerable: true, configurable: true, writable: true });
-      } while (reader.next(125));
-    }
-    reader.end();
-  } catch (error) {
-    throw describeJsonError(error, body);
-  }
-  return { id, textInput, inputs, parameters };
-}
-
-/** `parameters` may hold inputs, too. */
-function readNested(reader: JsonReader, signature: Signature | undefined, inputs: Map<string, Tensor>): Parameters {
-  if (signature === undefined) return readParameters(reader) ?? {};
-  const parameters: Record<string, ParameterValue> = {};
-  reader.open(123, 'an object');
-  if (reader.closes(125)) return parameters;
-  do {
-    const key = reader.key();
-    const spec = signature.inputs.find((input) => input.name === key);
-    if (spec !== undefined) inputs.set(key, readInput(reader, spec));
-    else Object.defineProperty(parameters, key, { value: readParameter(reader), enumerable: true, configurable: true, writable: true });
-  } while (reader.next(125));
-  return parameters;
-}
-
-/** A value or a flat list of them as the tensor that the model wants: one row, the dimension that varies found from the count. */
-function readInput(reader: JsonReader, spec: TensorSpec): Tensor {
-  reader.peek();
-  const start = reader.position;
-  let count = 0;
-  const isList = reader.peek() === 91;
-  if (isList) {
-    reader.position++;
-    if (!reader.closes(93)) {
-      do {
-        reader.skip(3);
-        count++;
-      } while (reader.next(93));
-    }
-    const end = reader.position;
-    reader.position = start;
-    const data = readTensorData(reader, spec.datatype, [count]);
-    reader.position = end;
-    return { datatype: spec.datatype, shape: resolveShape(reader, start, spec, count), data };
-  }
-  reader.skip(2);
-  // The same rules as for a list of one, whose positions are one byte on.
-  const span = new Uint8Array(reader.position - start + 2);
-  span.set(reader.bytes.subarray(start, reader.position), 1);
-  span[0] = 91;
-  span[span.length - 1] = 93;
-  try {
-    return { datatype: spec.datatype, shape: resolveShape(reader, start, spec, 1), data: readTensorData(new JsonReader(span), spec.datatype, [1]) };
-  } catch (error) {
-    return reader.reject((error as Error).message, start);
-  }
-}
-
-function resolveShape(reader: JsonReader, start: number, spec: TensorSpec, count: number): number[] {
-  const shape = spec.shape.map((dimension, axis) => (axis === spec.batchAxis ? 1 : typeof dimension === 'number' && dimension >= 0 ? dimension : -1));
-  const known = elementCount(shape.filter((size) => size !== -1));
-  let open = shape.filter((size) => size === -1).length;
-  const resolved = shape.map((size) => (size === -1 ? (--open === 0 ? count / known : 1) : size));
-  if (elementCount(resolved) !== count || !resolved.every(Number.isInteger)) reader.reject(`it has ${count} elements, which do not fill shape [${shape.join(', ')}]`, start);
-  return resolved;
 }
 
 function answerHead(served: ServedModel, id: string | undefined): string {

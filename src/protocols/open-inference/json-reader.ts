@@ -23,12 +23,15 @@ export class JsonError extends Error {
   }
 }
 
+const scanner = new DecimalScanner();
+
 const QUOTE = 34;
 const BACKSLASH = 92;
 
 export class JsonReader {
   readonly bytes: Uint8Array;
-  readonly numbers = new DecimalScanner();
+  /** One for all readers of a thread: what it says of a number is asked for before the next one is read. */
+  readonly numbers = scanner;
   position = 0;
 
   constructor(bytes: Uint8Array) {

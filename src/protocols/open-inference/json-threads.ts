@@ -3,8 +3,10 @@ import { availableParallelism } from 'node:os';
 import type { Call } from '../../call.ts';
 import { fromPlainError, ModelportError } from '../../errors.ts';
 import { ThreadPool } from '../../lib/thread-pool.ts';
+import type { TensorSpec } from '../../model.ts';
 import type { NumericArray } from '../../tensor.ts';
 import { bytesOfTensor } from './binary-tensors.ts';
+import type { GenerateBody } from './generate-body.ts';
 import type { WireInferRequest } from './infer-request.ts';
 import type { ResponseParts } from './infer-response.ts';
 import type { JsonTask, JsonTaskReply } from './json-thread.ts';
@@ -26,6 +28,12 @@ export class JsonThreads {
   parse(body: Uint8Array, call?: Call): Promise<WireInferRequest> {
     const own = handOver(body);
     return this.#run({ kind: 'parse', body: own }, [own.buffer as ArrayBuffer], call) as Promise<WireInferRequest>;
+  }
+
+  /** As `readGenerateBody`. */
+  generateBody(body: Uint8Array, inputSpecs: readonly TensorSpec[] | undefined, call: Call): Promise<GenerateBody> {
+    const own = handOver(body);
+    return this.#run({ kind: 'generate', body: own, inputSpecs }, [own.buffer as ArrayBuffer], call) as Promise<GenerateBody>;
   }
 
   /** As `parseJson`. */

@@ -22,7 +22,16 @@ export function parseJson(body: Uint8Array): unknown {
   }
 }
 
-/** A body that is an object, or nothing at all. Throws `INVALID_REQUEST`. */
+/** More is no request to change a setting. */
+const largestSettingsBytes = 65536;
+
+/** The body of a request that changes settings. Throws `INVALID_REQUEST`, `BODY_TOO_LARGE`. */
+export function parseSettings(body: Uint8Array): Readonly<Record<string, unknown>> {
+  if (body.length > largestSettingsBytes) throw new ModelportError('BODY_TOO_LARGE', `the request body has ${body.length} bytes, at most ${largestSettingsBytes} are read here`);
+  return objectOf(parseJson(body));
+}
+
+/** A value that is an object. Throws `INVALID_REQUEST`. */
 export function objectOf(value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new ModelportError('INVALID_REQUEST', 'Unable to parse the request: expected a JSON object');
   return value as Readonly<Record<string, unknown>>;

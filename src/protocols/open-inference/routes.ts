@@ -9,7 +9,7 @@ import { modelMetadata, modelStatistics, serverMetadata } from './documents.ts';
 import { generateRoutes, newestVersions } from './generate-routes.ts';
 import { inferHandler } from './infer-route.ts';
 import { emptyResponse, jsonResponse } from './json-response.ts';
-import { objectOf, parseJson } from './json-value.ts';
+import { parseSettings } from './json-value.ts';
 import { repositoryRoutes } from './repository-routes.ts';
 import { stateOf } from './state.ts';
 
@@ -97,14 +97,14 @@ function settingsRoutes(context: ProtocolContext): Route[] {
   }
 
   const getTrace = (request: HttpRequest): HttpResponse => jsonResponse(trace.get(modelName(request)));
-  const setTrace = (request: HttpRequest): HttpResponse => jsonResponse(trace.update(objectOf(parseJson(request.body)), modelName(request)));
+  const setTrace = (request: HttpRequest): HttpResponse => jsonResponse(trace.update(parseSettings(request.body), modelName(request)));
   return [
     { method: 'GET', path: '/v2/trace/setting', door: 'inference', handle: getTrace },
     { method: 'POST', path: '/v2/trace/setting', door: 'management', handle: setTrace },
     { method: 'GET', path: '/v2/models/:model/trace/setting', door: 'inference', handle: getTrace },
     { method: 'POST', path: '/v2/models/:model/trace/setting', door: 'management', handle: setTrace },
     { method: 'GET', path: '/v2/logging', door: 'inference', handle: () => jsonResponse(log.get()) },
-    { method: 'POST', path: '/v2/logging', door: 'management', handle: (request) => jsonResponse(log.update(objectOf(parseJson(request.body)))) },
+    { method: 'POST', path: '/v2/logging', door: 'management', handle: (request) => jsonResponse(log.update(parseSettings(request.body))) },
   ];
 }
 
@@ -112,7 +112,7 @@ function sharedMemoryRoutes(context: ProtocolContext): Route[] {
   const { regions } = stateOf(context);
 
   function register(request: HttpRequest): HttpResponse {
-    const body = objectOf(parseJson(request.body));
+    const body = parseSettings(request.body);
     if (body['key'] === undefined) throw new ModelportError('INVALID_REQUEST', "Shared memory register request has no 'key' field", { at: 'key' });
     if (body['byte_size'] === undefined) throw new ModelportError('INVALID_REQUEST', "Shared memory register request has no 'byte_size' field", { at: 'byte_size' });
     if (typeof body['key'] !== 'string') throw new ModelportError('INVALID_REQUEST', "Unable to parse 'key': expected text", { at: 'key' });

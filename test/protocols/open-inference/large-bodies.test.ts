@@ -33,6 +33,16 @@ test('large integers and text, too', async () => {
   expect((await client.post('/v2/models/identity_BYTES/infer', bodyOf('BYTES', [long, '"b"']))).json().outputs[0].data).toEqual([JSON.parse(long), 'b']);
 });
 
+test('a long text to generate from, and a long list for a model that takes tensors', async () => {
+  const words = Array.from({ length: 20_000 }, (_, index) => `w${index}`);
+  const answer = await client.post('/v2/models/generator/generate', { text_input: words.join(' '), max_tokens: 2 });
+  expect(answer.json().text_output).toBe('w19999 w19998');
+  const values = Array.from({ length: 20_000 }, (_, index) => index - 9_000_000);
+  expect((await client.post('/v2/models/identity_INT32/generate', { x: values })).json().y).toEqual(values);
+  const wrong = await client.post('/v2/models/identity_INT32/generate', { x: [...values, 0.5] });
+  expect([wrong.status, wrong.json().error]).toEqual([400, expect.stringContaining('x[20000]: 0.5 does not fit INT32')]);
+});
+
 test('mistakes in large bodies are told as in small ones', async () => {
   const numbers = Array.from({ length: 50_000 }, () => '1');
   numbers[33_333] = '1.5';

@@ -279,6 +279,10 @@ onLinux('shared memory keys stay below /dev/shm', async () => {
   expect((await client.post('/v2/systemsharedmemory/register', { key, byte_size: 8 })).json().error).toMatch(/'region name' is necessary to register system shared memory region/);
 });
 
+test('nobody needs 64 KB to change a setting', async () => {
+  for (const path of ['/v2/logging', '/v2/trace/setting', '/v2/systemsharedmemory/region/r/register']) expect((await client.post(path, ' '.repeat(70_000))).status).toBe(413);
+});
+
 test('shared memory needs the flag; there is no CUDA', async () => {
   const closed = protocolClient(openInference, repository, { allowSharedMemory: false });
   for (const path of ['region/r/register', 'region/r/unregister', 'unregister']) {
