@@ -3,6 +3,8 @@ import { describePython } from './setup/python-tests.ts';
 import { serveClientModels } from './setup/serve-client-models.ts';
 
 for (const flavour of ['http', 'http-asyncio']) {
-  const { start, stop } = serveClientModels({ MODELPORT_TEST_FLAVOUR: flavour });
-  describePython(`tritonclient, ${flavour}`, 'tritonclient_every.py', { start, stop });
+  for (const file of ['tritonclient_every.py', 'tritonclient_http_only.py']) {
+    const { start, stop } = serveClientModels({ MODELPORT_TEST_FLAVOUR: flavour });
+    describePython(`tritonclient, ${flavour}, ${file}`, file, { start, stop });
+  }
 }

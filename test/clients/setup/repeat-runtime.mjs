@@ -1,0 +1,32 @@
+/**
+ * A runtime for one model, repeat_int32: it answers a request once for each element of IN, DELAY milliseconds after the one
+ * before. Loaded into the command line with `node --import`, since no model format has a model like it.
+ */
+import { isMainThread } from 'node:worker_threads';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readOnnxFacts } from '../../../dist/onnx/onnx-facts.js';
+import { runtimes } from '../../../dist/runtimes/index.js';
+
+const repeat = {
+  name: 'repeat',
+  moduleUrl: import.meta.url,
+  instanceKinds: ['inline'],
+  accepts: (artifact) => artifact.metadata.runtime === 'repeat',
+  async load(artifact) {
+    return {
+      signature: readOnnxFacts(artifact).signature,
+      async *stream({ inputs }, call) {
+        const delays = inputs.get('DELAY').data;
+        for (const [index, value] of inputs.get('IN').data.entries()) {
+          if (call.cancelled) return;
+          yield { outputs: new Map([['OUT', { datatype: 'INT32', shape: [1], data: Int32Array.of(value) }]]) };
+          await delay(delays[index] ?? 0);
+        }
+        await delay(inputs.get('WAIT').data[0]);
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+  },
+};
+
+if (isMainThread) runtimes.unshift(repeat);
