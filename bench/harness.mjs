@@ -33,6 +33,14 @@ export function python(name, packages) {
   return binary;
 }
 
+/** The model file of that name, made once by models.py. */
+export function benchModel(name) {
+  const folder = join(root, '.cache', 'bench', 'models');
+  const file = join(folder, name, 'model.onnx');
+  if (!existsSync(file)) must(python('models', ['onnx', 'numpy']), [join(root, 'bench', 'models.py'), folder]);
+  return file;
+}
+
 export function must(command, args, options = {}) {
   const done = spawnSync(command, args, { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28, ...options });
   if (done.status !== 0) throw new Error(`${command} ${args.join(' ')} failed`);
@@ -121,9 +129,10 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[(sorted.length - 1) / 2] : (sorted[sorted.length / 2 - 1] + sorted[sorted.length / 2]) / 2;
 }
 
-/** Every target once a round, in turn. Prints a row each: requests/s, p50, p99, CPU, ratio to the target called `against`. */
+/** Every target once a round, in turn. Prints a row each: requests/s, p50, p99, CPU, and the ratios to those of `against` that took part. */
 export async function compare({ title, targets, connections, against }) {
   const results = new Map(targets.map((target) => [target.name, []]));
+  const peers = against.filter((name) => results.has(name));
   for (const target of targets) wrk({ ...target, connections });
   for (let round = 0; round < rounds; round++) {
     for (const target of targets) {
@@ -132,16 +141,23 @@ export async function compare({ title, targets, connections, against }) {
       results.get(target.name).push({ ...result, cpuUs: ((cpuSeconds(target.pid) - before) / result.requests) * 1e6 });
     }
   }
-  console.log(`\n${title}, ${connections} connection${connections === 1 ? '' : 's'}, ${rounds} rounds of ${seconds} s, ratio to ${against}`);
-  console.log(`${'server'.padEnd(26)} ${'requests/s (min–max)'.padEnd(26)} ${'ratio (min–max)'.padEnd(20)} ${'p50 ms'.padStart(8)} ${'p99 ms'.padStart(8)} ${'CPU µs'.padStart(7)} failed`);
-  for (const { name } of targets) {
+  const rows = targets.map(({ name }) => {
     const own = results.get(name);
-    const rates = own.map((result) => result.perSecond);
-    const ratios = own.map((result, round) => result.perSecond / results.get(against)[round].perSecond);
-    const range = (values, digits) => `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
-    console.log(
-      `${name.padEnd(26)} ${range(rates, 0).padEnd(26)} ${range(ratios, 2).padEnd(20)} ${median(own.map((r) => r.p50Ms)).toFixed(3).padStart(8)} ${median(own.map((r) => r.p99Ms)).toFixed(2).padStart(8)} ${median(own.map((r) => r.cpuUs)).toFixed(0).padStart(7)} ${own.reduce((sum, r) => sum + r.failed, 0)}`,
-    );
-  }
+    const ratio = (peer) => range(own.map((result, round) => result.perSecond / results.get(peer)[round].perSecond), 2);
+    return [name, range(own.map((result) => result.perSecond), 0), ...peers.map(ratio), median(own.map((r) => r.p50Ms)).toFixed(3), median(own.map((r) => r.p99Ms)).toFixed(2), median(own.map((r) => r.cpuUs)).toFixed(0), String(own.reduce((sum, r) => sum + r.failed, 0))];
+  });
+  printTable(`${title}, ${connections} connection${connections === 1 ? '' : 's'}, ${rounds} rounds of ${seconds} s`, ['server', 'requests/s (min–max)', ...peers.map((peer) => `÷ ${peer}`), 'p50 ms', 'p99 ms', 'CPU µs', 'failed'], rows);
   return results;
+}
+
+/** Median and spread. */
+export function range(values, digits) {
+  return `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
+}
+
+/** Markdown, so that it can be kept as it is. */
+export function printTable(title, head, rows) {
+  const widths = head.map((cell, column) => Math.max(cell.length, ...rows.map((row) => row[column].length)));
+  const line = (cells) => `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(' | ')} |`;
+  console.log(`\n${title}\n\n${line(head)}\n${line(widths.map((width) => '-'.repeat(width)))}\n${rows.map(line).join('\n')}`);
 }

@@ -5,10 +5,9 @@
  *
  *     node bench/rest-tiny.mjs
  */
-import { join } from 'node:path';
-import { compare, freePort, post, pssMb, python, root, startServer } from './harness.mjs';
+import { benchModel, compare, freePort, post, pssMb, python, startServer } from './harness.mjs';
 
-const model = process.env.BENCH_MODEL ?? join(root, 'test/fixtures/bench/model.onnx');
+const model = benchModel('model');
 const values = [5.1, 3.5, 1.4, 0.2];
 const json = JSON.stringify({ inputs: [{ name: 'input', shape: [1, 4], datatype: 'FP32', data: values }] });
 const head = JSON.stringify({ inputs: [{ name: 'input', shape: [1, 4], datatype: 'FP32', parameters: { binary_data_size: 16 } }], parameters: { binary_data_output: true } });
@@ -36,8 +35,8 @@ if (process.env.BENCH_TRITON) {
   binaryTargets.push({ name: 'triton binary', pid: triton.pid, url: infer(ports[3]), body: binary, headers: binaryHeaders });
 }
 try {
-  for (const connections of [32, 1]) await compare({ title: 'tiny model, REST JSON', targets, connections, against: 'fastapi' });
-  await compare({ title: 'tiny model, REST binary tensors', targets: [...binaryTargets, targets[1]], connections: 32, against: 'fastapi' });
+  for (const connections of [32, 1]) await compare({ title: 'tiny model, REST JSON', targets, connections, against: ['fastapi', 'node:http no-op', 'triton'] });
+  await compare({ title: 'tiny model, REST binary tensors', targets: [...binaryTargets, targets[1]], connections: 32, against: ['fastapi', 'triton binary'] });
   console.log(`\nstart to first answer and memory after the load\n${servers.map((server) => `${server.name.padEnd(26)} ${(server.startMs / 1000).toFixed(2)} s  ${pssMb(server.pid).toFixed(0)} MB`).join('\n')}`);
 } finally {
   await Promise.all(servers.map((server) => server.stop()));
