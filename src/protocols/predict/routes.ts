@@ -77,7 +77,7 @@ async function predict(served: ServedModel, request: HttpRequest, call: Call): P
 }
 
 /** Values that JSON has no form for: bytes as base64, integers beyond 2^53 as text, numbers that are none as null. */
-function plain(_key: string, value: unknown): unknown {
+export function plain(_key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
   if (typeof value === 'bigint') return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
   return value;
