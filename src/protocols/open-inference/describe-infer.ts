@@ -22,7 +22,7 @@ export function describeInfer(served: ServedModel): { path: string; operation: O
     openapi: {
       requestBody: { required: true, content: { 'application/json': { schema: requestSchema(inputs, outputs), ...(example === undefined ? {} : { examples: { example: { value: example } } }) } } },
       responses: {
-        '200': jsonAnswer('The outputs.', responseSchema(served)),
+        '200': withBinary(jsonAnswer('The outputs.', responseSchema(served))),
         '400': errorAnswer('The request does not fit the model; the text names the field.'),
         '500': errorAnswer('The model failed.'),
         '503': errorAnswer('The model is not ready, its queue is full, or the deadline can not be met.'),
@@ -30,6 +30,11 @@ export function describeInfer(served: ServedModel): { path: string; operation: O
     },
   };
   return [{ path: `/v2/models/${encodeURIComponent(name)}/infer`, operation }];
+}
+
+/** Where binary outputs are asked for, the same JSON, then bytes. */
+function withBinary(answer: JsonSchema): JsonSchema {
+  return { ...answer, content: { ...(answer['content'] as JsonSchema), 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } };
 }
 
 function requestSchema(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): JsonSchema {

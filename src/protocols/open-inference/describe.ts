@@ -105,7 +105,7 @@ function change(path: string, summary: string, parameters: JsonSchema, model: Js
         tags: [repositoryTag],
         openapi: {
           parameters: [model],
-          requestBody: { content: { 'application/json': { schema: { type: 'object', properties: { parameters: { type: ['object', 'null'], properties: parameters } } } } } },
+          requestBody: { content: { 'application/json': { schema: { type: 'object', properties: { parameters: { type: ['object', 'null'], properties: parameters, additionalProperties: { type: ['boolean', 'number', 'string'] } } } } } } },
           responses: { '200': { description: 'Done.' }, ...failures },
         },
       },

@@ -41,6 +41,7 @@ export function describePredict(served: ServedModel, path: string): { path: stri
             '400': failure('The body can not be read.'),
             '415': failure('The body has a form that this model does not take.'),
             '422': failure('A value does not fit the schema.'),
+            '500': failure('The model failed.'),
             '503': failure('The model is not ready, its queue is full, or the deadline can not be met.'),
           },
         },

@@ -60,7 +60,10 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   function answerOf(output: TensorSpec | undefined, tensor: Tensor | undefined, row: number, count: number, found: string | undefined): unknown {
     if (output === undefined || tensor === undefined) return { label: found };
     const size = elementsPerRow(output.name, tensor, count);
-    const probabilities = toProbabilities(numbers(tensor, row * size, (row + 1) * size), softmax);
+    const scored = numbers(tensor, row * size, (row + 1) * size);
+    const odd = scored.find((score) => !Number.isFinite(score));
+    if (odd !== undefined) throw new ModelportError('INVALID_VALUE', `the model answers a score that is ${odd}: the row lies outside of what it can compute, or the model's weights are damaged`);
+    const probabilities = toProbabilities(scored, softmax);
     if (probabilities.length !== labels!.length) throw new ModelportError('RUN_FAILED', `output '${output.name}' has ${probabilities.length} scores a row, but there are ${labels!.length} labels`);
     const place = found === undefined ? largest(probabilities, 1)[0]! : labels!.indexOf(found);
     return {

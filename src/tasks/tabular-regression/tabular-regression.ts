@@ -68,7 +68,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
       const tensor = response.outputs.get(output.name)!;
       if (elementsPerRow(output.name, tensor, count) !== 1) throw new ModelportError('RUN_FAILED', `output '${output.name}' has more than one number a row`);
       for (const number of numbers(tensor, 0, count)) {
-        if (!Number.isFinite(number)) throw new ModelportError('RUN_FAILED', `the model answered ${number}: the row lies outside of what it can compute`);
+        if (!Number.isFinite(number)) throw new ModelportError('INVALID_VALUE', `the model answers ${number}: the row lies outside of what it can compute`);
         answers.push({ value: tensor.datatype === 'FP64' ? number : shortest(number) });
       }
     }
