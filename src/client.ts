@@ -29,7 +29,7 @@ export interface ModelTypes {
 // eslint-disable-next-line typescript/no-empty-interface
 export interface Models {}
 
-type Name = keyof Models extends never ? string : keyof Models & string;
+type Name = [keyof Models] extends [never] ? string : Extract<keyof Models, string>;
 type TypesOf<N> = N extends keyof Models ? (Models[N] extends ModelTypes ? Models[N] : ModelTypes) : { inputs: Readonly<Record<string, InputOf<Datatype>>>; outputs: Readonly<Record<string, Tensor>>; predict: { input: unknown; output: unknown } };
 type PredictOf<N> = TypesOf<N> extends { predict: { input: infer Input; output: infer Output } } ? { input: Input; output: Output } : never;
 
@@ -69,7 +69,7 @@ export interface Client {
 
 /** `url`: where the server is, path prefix included. */
 export function createClient(url: string, options: ClientOptions = {}): Client {
-  return new RestClient(url, options) as unknown as Client;
+  return new RestClient(url, options);
 }
 
 class RestClient {
@@ -179,7 +179,7 @@ function encodeInput(spec: ModelMetadata['inputs'][number], given: InputOf<Datat
   if (elementCount(shape) !== data.length) throw new ModelportError('INVALID_REQUEST', `input '${name}' has ${data.length} elements, which its shape [${shape.join(', ')}] does not`, { at: name });
   if (datatype === 'BYTES') return { shape, bytes: encodeByteStrings(data as readonly (string | Uint8Array)[]) };
   const { buffer, byteOffset, byteLength } = data as NumericArray;
-  return { shape, bytes: new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength) };
+  return { shape, bytes: new Uint8Array(buffer, byteOffset, byteLength) };
 }
 
 /** The model's shape with its free size found from the number of elements; where several are free, the first is 1. */

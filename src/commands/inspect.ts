@@ -65,10 +65,12 @@ async function inspectModels(path: string, options: InspectOptions): Promise<str
   const { explainModels } = await import('./explain-models.ts');
   const { describeComposed } = await import('./describe-composed.ts');
   const models = await explainModels(path);
-  const texts = models.map(({ name, file, signature, config }) =>
-    file === undefined ? describeComposed(name, signature, config, createStyle(options.color ?? false)) : inspect(file, { ...options, config, title: models.length === 1 ? path : name }),
+  const texts = await Promise.all(
+    models.map(async ({ name, file, signature, config }) =>
+      file === undefined ? describeComposed(name, signature, config, createStyle(options.color ?? false)) : inspect(file, { ...options, config, title: models.length === 1 ? path : name }),
+    ),
   );
-  return (await Promise.all(texts)).join(`\n${createStyle(options.color ?? false).dim('─'.repeat(options.columns ?? 100))}\n\n`);
+  return texts.join(`\n${createStyle(options.color ?? false).dim('─'.repeat(options.columns ?? 100))}\n\n`);
 }
 
 async function inspectJson(path: string): Promise<string> {

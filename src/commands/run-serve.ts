@@ -101,7 +101,7 @@ function observe(event: RequestEvent, flags: ServeFlags, log: Log, tracing: Trac
 function quietly(log: Log, flags: ServeFlags): Log {
   if (flags.logFormat === 'json') return log;
   const until = performance.now() + 2000;
-  return { ...log, debug: log.debug.bind(log), warn: log.warn.bind(log), error: log.error.bind(log), info: ((...args: Parameters<Log['info']>) => (performance.now() < until ? undefined : log.info(...args))) as Log['info'] };
+  return { ...log, debug: log.debug.bind(log), warn: log.warn.bind(log), error: log.error.bind(log), info: ((...args: Parameters<Log['info']>) => (performance.now() < until ? undefined : log.info(...args))) };
 }
 
 function readResources(given: readonly string[]): Record<string, number> {

@@ -148,7 +148,7 @@ export class DirectConnection implements Reply {
 
   #handle(body: Buffer): void {
     this.#started = false;
-    const exchange = new Exchange(this.#head!, this, this.#found!);
+    const exchange = new Exchange(this.#head!, this, this.#found);
     this.#exchange = exchange;
     this.#options.handler.handle(exchange, body);
   }

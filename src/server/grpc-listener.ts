@@ -119,7 +119,7 @@ function handleStreaming(method: GrpcMethod, options: GrpcListenerOptions) {
         const grpcCall = accept(rpc, method, options);
         observed.call = grpcCall.call;
         rpc.on('cancelled', () => grpcCall.call.cancel());
-        responses = method.streaming!(messagesOf(rpc), grpcCall)[Symbol.asyncIterator]();
+        responses = method.streaming!(method.requestStream ? messagesOf(rpc) : onlyRequest(rpc), grpcCall)[Symbol.asyncIterator]();
         for (let next = await responses.next(); next.done !== true && !rpc.cancelled; next = await responses.next()) {
           if (!rpc.write(next.value)) await flowing(rpc);
         }
@@ -163,6 +163,11 @@ async function* messagesOf(rpc: ServerDuplexStream<unknown, unknown>): AsyncGene
       wake = undefined;
     }
   }
+}
+
+/** A call whose client sends one message and gets a stream has that message as a property. */
+async function* onlyRequest(rpc: object): AsyncGenerator<unknown> {
+  yield (rpc as { readonly request: unknown }).request;
 }
 
 async function flowing(rpc: ServerDuplexStream<unknown, unknown>): Promise<void> {

@@ -83,6 +83,19 @@ describe('the server', () => {
     expect(await code(call('Check', { service: 'nobody' }, health))).toMatchObject({ code: 5 });
   });
 
+  test('tells of changes of health as they come', async () => {
+    const stream = client.makeServerStreamRequest('/grpc.health.v1.Health/Watch', encode('grpc.health.v1.HealthCheckRequest'), decode('grpc.health.v1.HealthCheckResponse'), { service: 'datatypes' });
+    const seen: unknown[] = [];
+    stream.on('data', (answer: Message) => seen.push(answer['status']));
+    stream.on('error', () => {});
+    await expect.poll(() => seen).toEqual(['SERVING']);
+    await call('RepositoryModelUnload', { model_name: 'datatypes' });
+    await expect.poll(() => seen).toEqual(['SERVING', 'NOT_SERVING']);
+    await call('RepositoryModelLoad', { model_name: 'datatypes' });
+    await expect.poll(() => seen.at(-1)).toBe('SERVING');
+    stream.cancel();
+  });
+
   test('tells metadata, config, statistics and the index', async () => {
     expect(await call('ModelMetadata', { name: 'iris' })).toMatchObject({ name: 'iris', versions: ['1'], inputs: [{ name: 'measurements', datatype: 'FP32', shape: [-1, 4] }] });
     const { config } = (await call('ModelConfig', { name: 'iris' })) as { config: Message };

@@ -290,6 +290,6 @@ function writeParameters(writer: protobuf.Writer, field: number, parameters: Wir
 
 function writeBigInteger(writer: protobuf.Writer, value: bigint): void {
   const bits = { low: Number(BigInt.asIntN(32, value)), high: Number(BigInt.asIntN(32, value >> 32n)), unsigned: value >= 0n };
-  if (value < 2n ** 63n) writer.uint32(2 << 3).int64(bits as never);
-  else writer.uint32(5 << 3).uint64(bits as never);
+  if (value < 2n ** 63n) writer.uint32(2 << 3).int64(bits);
+  else writer.uint32(5 << 3).uint64(bits);
 }

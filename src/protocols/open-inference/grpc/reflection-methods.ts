@@ -22,7 +22,7 @@ const unimplemented = 12;
 export function reflectionMethods(services: () => readonly string[]): GrpcMethod[] {
   const require = createRequire(import.meta.url);
   let root: protobuf.Root | undefined;
-  const type = (name: string): protobuf.Type => (root ??= (require('protobufjs') as typeof protobuf).Root.fromJSON({ nested: messages as never })).lookupType(name);
+  const type = (name: string): protobuf.Type => (root ??= (require('protobufjs') as typeof protobuf).Root.fromJSON({ nested: messages })).lookupType(name);
   let files: readonly DescribedFile[] | undefined;
 
   const answer = (request: Record<string, string>): object => {

@@ -12,7 +12,7 @@ type Message = Record<string, unknown>;
 export function serviceMethods(context: ProtocolContext): GrpcMethod[] {
   const { repository, server } = context;
   const { regions, trace, log } = stateOf(context);
-  const method = unaryMethod('inference.GRPCInferenceService', 'inference');
+  const method = unaryMethod(protocolService, 'inference');
   const served = (request: Message, name = 'name', version = 'version') => repository.get(text(request[name]), text(request[version]) || undefined);
 
   return [
@@ -80,18 +80,60 @@ export function serviceMethods(context: ProtocolContext): GrpcMethod[] {
         ),
       };
     }),
-    unaryMethod('grpc.health.v1.Health', 'grpc.health.v1')(
-      'Check',
-      'public',
-      (request) => {
-        const name = text(request['service']);
-        if (name !== '' && name !== 'inference.GRPCInferenceService' && !repository.index().some((entry) => entry.name === name)) throw new ModelportError('NOT_FOUND', `there is no service or model '${name.slice(0, 200)}'`);
-        const ready = context.live() && (name === '' || name === 'inference.GRPCInferenceService' ? repository.allReady() : modelReady(context, name, ''));
-        return { status: ready ? 'SERVING' : 'NOT_SERVING' };
-      },
-      ['HealthCheckRequest', 'HealthCheckResponse'],
-    ),
+    ...healthMethods(context),
   ];
+}
+
+/** https://github.com/grpc/grpc/blob/master/doc/health-checking.md; a service is the protocol's own or a model. */
+function healthMethods(context: ProtocolContext): GrpcMethod[] {
+  const { repository } = context;
+  const status = (name: string): string | undefined => {
+    if (name === '' || name === protocolService) return context.live() && repository.allReady() ? 'SERVING' : 'NOT_SERVING';
+    if (!repository.index().some((entry) => entry.name === name)) return undefined;
+    return context.live() && modelReady(context, name, '') ? 'SERVING' : 'NOT_SERVING';
+  };
+  const request = messageCodec('grpc.health.v1.HealthCheckRequest');
+  const response = messageCodec('grpc.health.v1.HealthCheckResponse');
+  const codec = { door: 'public', requestStream: false, deserialize: (bytes: Uint8Array) => request.read(bytes), serialize: (message: unknown) => response.write(message) } as const;
+  return [
+    {
+      ...codec,
+      path: '/grpc.health.v1.Health/Check',
+      responseStream: false,
+      unary(message) {
+        const name = text((message as Message)['service']);
+        const now = status(name);
+        if (now === undefined) throw new ModelportError('NOT_FOUND', `there is no service or model '${name.slice(0, 200)}'`);
+        return { status: now };
+      },
+    },
+    {
+      ...codec,
+      path: '/grpc.health.v1.Health/Watch',
+      responseStream: true,
+      async *streaming(messages, { call }) {
+        for await (const message of messages) yield* watch(() => status(text((message as Message)['service'])) ?? 'SERVICE_UNKNOWN', context, call);
+      },
+    },
+  ];
+}
+
+const protocolService = 'inference.GRPCInferenceService';
+
+/** The status now, and again whenever it is another one, until the client leaves. */
+async function* watch(status: () => string, context: ProtocolContext, call: GrpcCall['call']): AsyncGenerator<{ status: string }> {
+  let wake: () => void = () => {};
+  const takeBack = [context.repository.onChange(() => wake()), call.onCancel(() => wake())];
+  try {
+    let told: string | undefined;
+    while (!call.cancelled) {
+      const now = status();
+      if (now !== told) yield { status: (told = now) };
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    for (const end of takeBack) end();
+  }
 }
 
 function modelReady(context: ProtocolContext, name: string, version: string): boolean {
@@ -103,9 +145,9 @@ function modelReady(context: ProtocolContext, name: string, version: string): bo
 }
 
 function unaryMethod(service: string, packageName: string) {
-  return (name: string, door: GrpcMethod['door'], answer: (request: Message, call: GrpcCall) => unknown, types: readonly [string, string] = [`${name}Request`, `${name}Response`]): GrpcMethod => {
-    const request = messageCodec(`${packageName}.${types[0]}`);
-    const response = messageCodec(`${packageName}.${types[1]}`);
+  return (name: string, door: GrpcMethod['door'], answer: (request: Message, call: GrpcCall) => unknown): GrpcMethod => {
+    const request = messageCodec(`${packageName}.${name}Request`);
+    const response = messageCodec(`${packageName}.${name}Response`);
     return {
       path: `/${service}/${name}`,
       door,
