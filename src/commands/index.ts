@@ -1,8 +1,10 @@
 /** The registry of commands, in the order of the help. Each file defines one; what it needs it imports when it runs. */
 import type { Command } from 'commander';
+import { benchCommand } from './bench.ts';
+import { completionCommand } from './completion.ts';
 import { inspectCommand } from './inspect.ts';
 import { predictCommand } from './predict.ts';
 import { serveCommand } from './serve.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, predictCommand, typesCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, predictCommand, benchCommand, typesCommand, completionCommand];
