@@ -2,7 +2,7 @@
 import type { JsonSchema } from '../../model.ts';
 import type { Operation } from '../../protocol.ts';
 import type { ServedModel } from '../../repository.ts';
-import { errorAnswer, jsonAnswer } from './describe-parts.ts';
+import { elementSchema, errorAnswer, jsonAnswer } from './describe-parts.ts';
 
 export function describeGenerate(served: ServedModel, streaming: boolean): { path: string; operation: Operation }[] {
   const { name, model } = served;
@@ -10,7 +10,13 @@ export function describeGenerate(served: ServedModel, streaming: boolean): { pat
   const generates = model.generate !== undefined;
   const request: JsonSchema = generates
     ? { type: 'object', properties: { id: { type: 'string' }, text_input: { type: 'string' }, parameters: { type: ['object', 'null'], additionalProperties: { type: ['boolean', 'number', 'string'] } } }, required: ['text_input'] }
-    : { type: 'object', properties: Object.fromEntries(model.signature.inputs.map((input) => [input.name, { description: `${input.datatype}: a value, or a list of them` }])) };
+    : {
+        type: 'object',
+        properties: Object.fromEntries(
+          model.signature.inputs.map(({ name: input, datatype }) => [input, { description: `${datatype}: a value, or a list of them`, anyOf: [elementSchema(datatype), { type: 'array', items: elementSchema(datatype) }] }]),
+        ),
+        required: model.signature.inputs.filter((input) => input.optional !== true).map((input) => input.name),
+      };
   const answer: JsonSchema = {
     type: 'object',
     properties: { id: { type: 'string' }, model_name: { type: 'string' }, model_version: { type: 'string' }, ...(generates ? { text_output: { type: 'string' } } : {}) },

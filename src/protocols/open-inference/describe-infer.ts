@@ -2,8 +2,8 @@
 import type { JsonSchema, TensorSpec } from '../../model.ts';
 import type { Operation } from '../../protocol.ts';
 import type { ServedModel } from '../../repository.ts';
-import { datatypes, elementCount, type Datatype } from '../../tensor.ts';
-import { errorAnswer, jsonAnswer } from './describe-parts.ts';
+import { datatypes, elementCount } from '../../tensor.ts';
+import { elementSchema, errorAnswer, jsonAnswer } from './describe-parts.ts';
 import { wireShape } from './documents.ts';
 
 /** Examples with more elements are left out: nobody pastes them. */
@@ -100,23 +100,6 @@ function shapeSchema(spec: TensorSpec): JsonSchema {
 
 function dataSchema(spec: TensorSpec): JsonSchema {
   return { type: 'array', items: { anyOf: [elementSchema(spec.datatype), { type: 'array' }] }, ...(spec.labels === undefined ? {} : { description: `Classes: ${spec.labels.slice(0, 20).join(', ')}${spec.labels.length > 20 ? ' …' : ''}` }) };
-}
-
-function elementSchema(datatype: Datatype): JsonSchema {
-  switch (datatypes[datatype].kind) {
-    case 'boolean':
-      return { enum: [true, false, 0, 1] };
-    case 'bytes':
-      return { type: 'string' };
-    case 'integer': {
-      const bits = Number(/\d+/.exec(datatype)![0]);
-      // 64 bits are more than a JSON number holds: bounds would be rounded.
-      if (bits === 64) return { type: 'integer' };
-      return datatype.startsWith('U') ? { type: 'integer', minimum: 0, maximum: 2 ** bits - 1 } : { type: 'integer', minimum: -(2 ** (bits - 1)), maximum: 2 ** (bits - 1) - 1 };
-    }
-    default:
-      return { type: 'number' };
-  }
 }
 
 function responseSchema(served: ServedModel): JsonSchema {
