@@ -1,4 +1,4 @@
-/** `/openapi.json`, and Swagger UI at `/docs`, which works offline: its files come from the npm package. */
+/** `/openapi.json`, Swagger UI at `/docs`, and ReDoc at `/redoc` where its package is installed. All work offline: their files come from npm packages. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -49,12 +49,43 @@ export const documentation: Protocol = {
       { method: 'GET', path: '/docs', door: 'public', handle: (request) => (request.path.endsWith('/') ? { status: 308, headers: { location: '../docs' } } : html(page)) },
       { method: 'GET', path: '/docs/start.js', door: 'public', handle: () => ({ headers: { 'content-type': 'text/javascript; charset=utf-8' }, body: start }) },
       { method: 'GET', path: '/docs/:file', door: 'public', handle: (request) => asset(request.parameters['file']!) },
+      { method: 'GET', path: '/redoc', door: 'public', handle: () => (findRedoc(), html(redocPage)) },
+      {
+        method: 'GET',
+        path: '/redoc/redoc.standalone.js',
+        door: 'public',
+        handle: async () => ({ headers: { 'content-type': 'text/javascript; charset=utf-8', 'cache-control': 'public, max-age=3600' }, body: await readFile(findRedoc()) }),
+      },
     ];
   },
 };
 
+const redocPage = `<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>API documentation</title>
+  <style>body { margin: 0 }</style>
+</head>
+<body>
+  <redoc spec-url="openapi.json"></redoc>
+  <script src="redoc/redoc.standalone.js"></script>
+</body>
+</html>
+`;
+
+/** Its bundle. Throws `MISSING_DEPENDENCY` with the line to type. */
+function findRedoc(): string {
+  try {
+    return createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js');
+  } catch (cause) {
+    throw new ModelportError('MISSING_DEPENDENCY', 'ReDoc is not installed here: npm install redoc. Swagger UI is at /docs.', { cause });
+  }
+}
+
 function html(body: string): HttpResponse {
-  return { headers: { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'" }, body };
+  return { headers: { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:" }, body };
 }
 
 async function asset(file: string): Promise<HttpResponse> {
