@@ -166,7 +166,7 @@ class EnsembleRun {
 
   async #start(step: StepPlan): Promise<void> {
     if (this.#failed) return;
-    const call = this.#call.child(this.#call.sequence === undefined ? {} : { sequence: this.#call.sequence });
+    const call = this.#call.child({ name: step.model, ...(this.#call.sequence === undefined ? {} : { sequence: this.#call.sequence }) });
     this.#underWay.add(call);
     try {
       this.#call.throwIfCancelled();
