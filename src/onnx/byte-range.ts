@@ -36,17 +36,37 @@ export class ByteRange {
   /** The bytes: a view where they are in memory, else read from the file now. Throws `INVALID_MODEL` where the file is gone or changed. */
   read(): Uint8Array {
     if (this.#bytes !== undefined) return this.#bytes;
-    const file = this.#file!;
-    const descriptor = openForReading(file.path);
+    const descriptor = this.#open();
     try {
-      const status = fstatSync(descriptor);
-      if (status.size !== file.sizeBytes || status.mtimeMs !== file.modifiedMs) {
-        throw new ModelportError('INVALID_MODEL', `${file.path} changed while it was in use; load the model again`, { at: file.path });
-      }
-      return readFully(descriptor, file.path, this.offset, this.byteLength);
+      return readFully(descriptor, this.#file!.path, this.offset, this.byteLength);
     } finally {
       closeSync(descriptor);
     }
+  }
+
+  /** The bytes in pieces of at most `mostBytes`, each read when it is asked for. Throws as `read`. */
+  *pieces(mostBytes: number): Generator<Uint8Array> {
+    if (this.#bytes !== undefined) {
+      yield this.#bytes;
+      return;
+    }
+    const descriptor = this.#open();
+    try {
+      for (let done = 0; done < this.byteLength; done += mostBytes) {
+        yield readFully(descriptor, this.#file!.path, this.offset + done, Math.min(mostBytes, this.byteLength - done));
+      }
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  #open(): number {
+    const file = this.#file!;
+    const descriptor = openForReading(file.path);
+    const status = fstatSync(descriptor);
+    if (status.size === file.sizeBytes && status.mtimeMs === file.modifiedMs) return descriptor;
+    closeSync(descriptor);
+    throw new ModelportError('INVALID_MODEL', `${file.path} changed while it was in use; load the model again`, { at: file.path });
   }
 }
 

@@ -74,7 +74,18 @@ export function dataTypeName(number: number): string {
   return dataTypes.get(number)?.name ?? `type ${number}`;
 }
 
+/** `TensorProto.DataType` */
+export const ElementType = {
+  UNDEFINED: 0, FLOAT: 1, UINT8: 2, INT8: 3, UINT16: 4, INT16: 5, INT32: 6, INT64: 7, STRING: 8, BOOL: 9, FLOAT16: 10, DOUBLE: 11, UINT32: 12, UINT64: 13,
+  COMPLEX64: 14, COMPLEX128: 15, BFLOAT16: 16, FLOAT8E4M3FN: 17, FLOAT8E4M3FNUZ: 18, FLOAT8E5M2: 19, FLOAT8E5M2FNUZ: 20, UINT4: 21, INT4: 22, FLOAT4E2M1: 23,
+  FLOAT8E8M0: 24, UINT2: 25, INT2: 26, FLOAT6E2M3: 27, FLOAT6E3M2: 28,
+} as const; // prettier-ignore
+
 /** The numbers of the types that code here names. */
 export const FLOAT = 1;
+export const INT32 = 6;
+export const INT64 = 7;
 export const STRING = 8;
+export const BOOL = 9;
+export const DOUBLE = 11;
 export const BFLOAT16 = 16;

@@ -2,12 +2,14 @@
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Artifact } from '../artifact.ts';
+import { isModelportError, ModelportError } from '../errors.ts';
 import { isMachineLearning } from './class-labels.ts';
 import { externalFiles, type ExternalFile } from './external-data.ts';
 import { inferSignature, type InferredSignature } from './infer-signature.ts';
 import type { ModelProto } from './model-proto.ts';
 import { readModelFile } from './read-model.ts';
 import { tensorElementCount } from './tensor-size.ts';
+import { countUnfoldedNodes } from './unfold-functions.ts';
 import { graphsOf, nodesOf, tensorsOf } from './walk.ts';
 
 export interface OperatorCount {
@@ -29,6 +31,8 @@ export interface OnnxFacts extends InferredSignature {
   /** Most frequent first; subgraphs and functions included. */
   readonly operators: readonly OperatorCount[];
   readonly nodeCount: number;
+  /** See `Artifact.longWork`. */
+  readonly longWork?: string;
   /** Numbers in initializers, constants and the models of ai.onnx.ml. */
   readonly parameterCount: number;
   /** Of the file and of the files that its weights lie in. */
@@ -37,16 +41,29 @@ export interface OnnxFacts extends InferredSignature {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** ONNX Runtime takes more than 100 ms to prepare so many, however small the file is. */
+const manyNodes = 3000;
+
 /** Throws `INVALID_MODEL`. */
 export function readOnnxFacts(artifact: Pick<Artifact, 'directory' | 'main'>): OnnxFacts {
   const path = join(artifact.directory, artifact.main);
   return onnxFacts(readModelFile(path), path);
 }
 
-/** The facts of a model that was read from `path`. */
+/** The facts of a model that was read from `path`, which errors name. */
 export function onnxFacts(model: ModelProto, path: string): OnnxFacts {
+  try {
+    return factsOf(model, path);
+  } catch (error) {
+    if (!isModelportError(error)) throw error;
+    throw new ModelportError(error.code, `${path}: ${error.message}`, { cause: error, ...(error.at === undefined ? {} : { at: error.at }) });
+  }
+}
+
+function factsOf(model: ModelProto, path: string): OnnxFacts {
   const inferred = inferSignature(model);
   const external = externalFiles(model, dirname(path));
+  const unfoldedNodeCount = countUnfoldedNodes(model);
   const operators = new Map<string, OperatorCount>();
   let nodeCount = 0;
   let parameterCount = 0;
@@ -70,6 +87,7 @@ export function onnxFacts(model: ModelProto, path: string): OnnxFacts {
     modelVersion: String(model.modelVersion ?? ''),
     operators: [...operators.values()].sort((a, b) => b.count - a.count || a.operator.localeCompare(b.operator)),
     nodeCount,
+    ...(operators.has('\0Loop') ? { longWork: 'it has loops' } : unfoldedNodeCount > manyNodes ? { longWork: `it has ${unfoldedNodeCount} nodes` } : {}),
     parameterCount,
     sizeBytes: statSync(path).size + external.reduce((total, file) => total + file.sizeBytes, 0),
     externalFiles: external,

@@ -124,7 +124,7 @@ export class WireReader {
   length(end: number): number {
     this.#varint();
     const value = this.#high * 0x1_0000_0000 + this.#low;
-    if (value > end - this.position) throw this.malformed(`a field of ${value} bytes does not fit into what is left`);
+    if (value > end - this.position) throw this.malformed(`a field of ${value} bytes does not fit into what is left: is the file complete?`);
     return value;
   }
 

@@ -1,101 +1,80 @@
 /** Encodes a model as an ONNX file, in memory. The tables of `schema.ts` say how. */
+import { ModelportError } from '../errors.ts';
 import { ByteRange } from './byte-range.ts';
 import type { Message, ModelProto } from './model-proto.ts';
 import { schema, type Field, type MessageName } from './schema.ts';
-import { FOUR_BYTES, LENGTH_DELIMITED, VARINT } from './wire-reader.ts';
+import { LENGTH_DELIMITED } from './wire-reader.ts';
+import { WireWriter } from './wire-writer.ts';
+
+/** The most bytes that a message of protocol buffers may have. */
+export const mostModelBytes = 2 ** 31 - 1;
 
 /** The whole file: weights that lie in the file the model was read from are read now. External data stays where it is. */
 export function writeModelBytes(model: ModelProto): Uint8Array {
-  const chunks = new Chunks();
-  writeMessage(chunks, 'ModelProto', model);
-  return chunks.join();
+  const parts = encodeModel(model);
+  const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  if (sizeBytes > mostModelBytes) throw new ModelportError('INVALID_MODEL', `the model has ${sizeBytes} bytes, but one file can have only ${mostModelBytes}: its weights must be written beside it`);
+  const bytes = new Uint8Array(sizeBytes);
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part instanceof ByteRange ? part.read() : part, offset);
+    offset += part.byteLength;
+  }
+  return bytes;
 }
 
-/** Encoded parts from the last to the first: a length is known when what it counts has been written. */
-class Chunks {
-  readonly #chunks: Uint8Array[] = [];
-  byteLength = 0;
-
-  prepend(bytes: Uint8Array): void {
-    this.#chunks.push(bytes);
-    this.byteLength += bytes.byteLength;
-  }
-
-  join(): Uint8Array {
-    return Buffer.concat(this.#chunks.toReversed());
-  }
+/** The file in parts. Weights that lie in files are not read. */
+export function encodeModel(model: ModelProto): (Uint8Array | ByteRange)[] {
+  const writer = new WireWriter();
+  writeMessage(writer, 'ModelProto', model);
+  return writer.parts();
 }
 
-function writeMessage(chunks: Chunks, name: MessageName, message: Message): void {
+/** Fields from the last to the first, so that they lie in the file in the order of their numbers, unknown ones at the end. */
+const reversedFields = new Map(Object.entries(schema).map(([name, fields]) => [name as MessageName, [...fields].reverse()]));
+
+function writeMessage(writer: WireWriter, name: MessageName, message: Message): void {
   for (const { fieldNumber, wireType, value } of (message.unknownFields ?? []).toReversed()) {
-    chunks.prepend(value.read());
-    if (wireType === LENGTH_DELIMITED) chunks.prepend(varint(BigInt(value.byteLength)));
-    tag(chunks, fieldNumber, wireType);
+    writer.range(value);
+    if (wireType === LENGTH_DELIMITED) writer.varint(value.byteLength);
+    writer.tag(fieldNumber, wireType);
   }
-  for (const [number, field] of [...schema[name]].toReversed()) {
+  for (const [number, field] of reversedFields.get(name)!) {
     const value = (message as Record<string, unknown>)[field.name];
     if (value === undefined) continue;
     if (field.repeated && !(value instanceof ByteRange)) {
       const list = value as ArrayLike<unknown>;
-      for (let index = list.length - 1; index >= 0; index--) writeField(chunks, number, field, list[index]);
+      for (let index = list.length - 1; index >= 0; index--) writeField(writer, number, field, list[index]);
     } else {
-      writeField(chunks, number, field, value);
+      writeField(writer, number, field, value);
     }
   }
 }
 
-function writeField(chunks: Chunks, number: number, field: Field, value: unknown): void {
+function writeField(writer: WireWriter, number: number, field: Field, value: unknown): void {
   switch (field.encoding) {
     case 'integer':
     case 'int64':
-      chunks.prepend(varint(BigInt.asUintN(64, BigInt(value as number | bigint))));
-      tag(chunks, number, VARINT);
+      writer.varintField(number, value as number | bigint);
       return;
-    case 'float': {
-      const bytes = Buffer.allocUnsafe(4);
-      bytes.writeFloatLE(value as number);
-      chunks.prepend(bytes);
-      tag(chunks, number, FOUR_BYTES);
+    case 'float':
+      writer.floatField(number, value as number);
       return;
-    }
     case 'string':
-      delimited(chunks, number, Buffer.from(value as string));
+      writer.delimitedField(number, Buffer.from(value as string));
       return;
     case 'bytes':
-      delimited(chunks, number, value as Uint8Array);
-      return;
     case 'range':
     case 'packed32':
     case 'packed64':
     case 'packedVarint':
-      delimited(chunks, number, (value as ByteRange).read());
+      writer.delimitedField(number, value as Uint8Array | ByteRange);
       return;
     default: {
-      const before = chunks.byteLength;
-      writeMessage(chunks, field.encoding, value as Message);
-      chunks.prepend(varint(BigInt(chunks.byteLength - before)));
-      tag(chunks, number, LENGTH_DELIMITED);
+      const before = writer.byteLength;
+      writeMessage(writer, field.encoding, value as Message);
+      writer.varint(writer.byteLength - before);
+      writer.tag(number, LENGTH_DELIMITED);
     }
   }
-}
-
-function delimited(chunks: Chunks, number: number, bytes: Uint8Array): void {
-  chunks.prepend(bytes);
-  chunks.prepend(varint(BigInt(bytes.byteLength)));
-  tag(chunks, number, LENGTH_DELIMITED);
-}
-
-function tag(chunks: Chunks, number: number, wireType: number): void {
-  chunks.prepend(varint(BigInt(number * 8 + wireType)));
-}
-
-function varint(value: bigint): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest > 0x7fn) {
-    bytes.push(Number(rest & 0x7fn) | 0x80);
-    rest >>= 7n;
-  }
-  bytes.push(Number(rest));
-  return Uint8Array.from(bytes);
 }
