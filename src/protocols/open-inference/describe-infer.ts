@@ -24,6 +24,7 @@ export function describeInfer(served: ServedModel): { path: string; operation: O
       responses: {
         '200': withBinary(jsonAnswer('The outputs.', responseSchema(served))),
         '400': errorAnswer('The request does not fit the model; the text names the field.'),
+        '404': errorAnswer('The model is not loaded any more.'),
         '500': errorAnswer('The model failed.'),
         '503': errorAnswer('The model is not ready, its queue is full, or the deadline can not be met.'),
       },

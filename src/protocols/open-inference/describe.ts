@@ -63,6 +63,8 @@ function get(path: string, summary: string, tag: string, answers: JsonSchema, pa
 export function descriptions(context: ProtocolContext): Readonly<Record<string, Describe>> {
   const { repository } = context;
   const model = (): JsonSchema => pathParameter('model', repository.ready().map(({ name }) => name), 'The name of a model.');
+  // Not only those that are ready can be loaded, and taking away what is not there does no harm.
+  const anyModel = pathParameter('model', [], 'The name of a model.');
   const notFound = errorAnswer('There is no such model.');
   const health = (name: string): JsonSchema => ({ type: 'object', properties: { [name]: { type: 'boolean' } }, required: [name] });
   const ofModel = (rest: string, summary: string, schema: JsonSchema, missing: JsonSchema = { '404': notFound }): Describe => () => get(`/v2/models/{model}${rest}`, summary, modelsTag, { '200': jsonAnswer('Of the newest version.', schema), ...missing }, [model()]);
@@ -89,8 +91,8 @@ export function descriptions(context: ProtocolContext): Readonly<Record<string, 
         },
       },
     ],
-    'POST /v2/repository/models/:model/load': () => change('/v2/repository/models/{model}/load', 'Load a model, or load it again', { config: { type: 'string', description: 'A config that replaces the one in the folder, as JSON text.' } }, model()),
-    'POST /v2/repository/models/:model/unload': () => change('/v2/repository/models/{model}/unload', 'Unload a model', { unload_dependents: { type: 'boolean' } }, model()),
+    'POST /v2/repository/models/:model/load': () => change('/v2/repository/models/{model}/load', 'Load a model, or load it again', { config: { type: ['string', 'object'], description: 'A config that replaces the one in the folder: an object, or the JSON text of one.' } }, anyModel),
+    'POST /v2/repository/models/:model/unload': () => change('/v2/repository/models/{model}/unload', 'Unload a model', { unload_dependents: { type: 'boolean', description: 'With an ensemble, the models that were loaded for it alone.' } }, anyModel),
   };
 }
 

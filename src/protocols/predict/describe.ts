@@ -39,6 +39,7 @@ export function describePredict(served: ServedModel, path: string): { path: stri
               content: { 'application/json': { schema: predict.output } },
             },
             '400': failure('The body can not be read.'),
+            '404': failure('The model is not loaded any more.'),
             '415': failure('The body has a form that this model does not take.'),
             '422': failure('A value does not fit the schema.'),
             '500': failure('The model failed.'),
