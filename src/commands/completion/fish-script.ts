@@ -17,7 +17,7 @@ export function fishScript(program: DescribedProgram): string {
 
 function flagWords({ names, description, value }: DescribedFlag): string {
   const flags = names.map((flag) => (flag.startsWith('--') ? ` -l ${flag.slice(2)}` : ` -s ${flag.slice(1)}`)).join('');
-  return `${flags}${value === undefined ? '' : ` -r${valueWords(value)}`} -d ${quote(description)}`;
+  return `${flags}${value === undefined ? '' : ` ${value.kind === 'file' ? '-r' : '-x'}${valueWords(value)}`} -d ${quote(description)}`;
 }
 
 function valueWords(value: Value): string {
