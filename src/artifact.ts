@@ -17,4 +17,9 @@ export interface Artifact {
   readonly files: readonly ArtifactFile[];
   /** Key–value pairs that the file carries (ONNX `metadata_props`, safetensors' header …). */
   readonly metadata: Readonly<Record<string, string>>;
+  /**
+   * What in the file may take long without telling beforehand (`it has loops`): such a model is never loaded, tried or run on
+   * the event loop unless its config says so.
+   */
+  readonly longWork?: string;
 }

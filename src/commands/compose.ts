@@ -30,8 +30,8 @@ export const foreignConfigs: readonly ForeignConfigFormat[] = [
 export async function openArtifact(artifact: Artifact): Promise<OpenedArtifact> {
   if (artifact.format === 'remote') return openRemote(artifact);
   const { readOnnxFacts } = await import('../onnx/onnx-facts.ts');
-  const { signature, warnings, metadata } = readOnnxFacts(artifact);
-  return { artifact: { ...artifact, metadata }, facts: { signature, source: `${artifact.main} (graph)` }, platform: 'onnxruntime_onnx', warnings };
+  const { signature, warnings, metadata, longWork } = readOnnxFacts(artifact);
+  return { artifact: { ...artifact, metadata, ...(longWork === undefined ? {} : { longWork }) }, facts: { signature, source: `${artifact.main} (graph)` }, platform: 'onnxruntime_onnx', warnings };
 }
 
 async function openRemote(artifact: Artifact): Promise<OpenedArtifact> {

@@ -38,12 +38,14 @@ export interface MeasureOptions {
 
 /**
  * Starts an instance, measures it and chooses. A small file is loaded inline first, because most small models stay there;
- * a large one in a thread, so that neither loading nor a long run holds up the event loop.
+ * a large one, or one of which nobody knows how long it works, in a thread, so that neither loading nor a long run holds up the event loop.
  */
 export async function startMeasured(start: InstanceStart, options: MeasureOptions): Promise<KindChoice & { readonly instance: Instance }> {
   const { instanceKinds, name } = start.runtime;
   const only = instanceKinds.includes('inline') && instanceKinds.includes('thread') ? undefined : instanceKinds.includes('inline') ? 'inline' : instanceKinds.includes('thread') ? 'thread' : instanceKinds[0];
   if (only !== undefined) return { kind: only, reason: `of 'inline' and 'thread', runtime '${name}' has only this`, instance: await startInstance[only](start) };
+  const { longWork } = start.artifact;
+  if (longWork !== undefined) return { kind: 'thread', reason: `${longWork}, and could hold up the event loop`, instance: await startInstance.thread(start) };
   const sizeBytes = start.artifact.files.reduce((total, file) => total + file.sizeBytes, 0);
   const first: InstanceKind = sizeBytes < smallFileBytes ? 'inline' : 'thread';
   const instance = await startInstance[first](start);
