@@ -53,7 +53,7 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
     await drain(server, flags, log);
   } finally {
     await server.close();
-    await repository[Symbol.asyncDispose]();
+    await release(repository, flags, log);
     await tracing?.close();
     stopped.release();
   }
@@ -118,6 +118,17 @@ async function drain(server: RunningServer, flags: ServeFlags, log: Log): Promis
   const waiting = server.http?.active ?? 0;
   if (waiting > 0) log.info(`stopping: ${waiting} request${waiting === 1 ? '' : 's'} under way get up to ${flags.drainTimeout / 1000} s`);
   if (!(await server.drain(flags.drainTimeout))) log.warn('the drain timeout is over: requests that are still under way are cut off');
+}
+
+/** A run that never ends cannot be stopped in a thread, and keeps neither its model nor the server from going. */
+async function release(repository: FolderModelRepository, flags: ServeFlags, log: Log): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const waited = new Promise<'timeout'>((resolve) => (timer = setTimeout(() => resolve('timeout'), flags.drainTimeout)));
+  if ((await Promise.race([repository[Symbol.asyncDispose](), waited])) === 'timeout') {
+    log.warn('a model still loads or runs after the drain timeout: ending without it');
+    process.exit(1);
+  }
+  clearTimeout(timer);
 }
 
 /** Resolves on SIGTERM or SIGINT; a second one ends the process at once. */

@@ -1,6 +1,7 @@
 /**
  * A process that ends while one of its threads is inside a native run is aborted. So a thread says, in memory that it
- * shares with the server, when it may be inside one; a server that ends lets no further run begin and waits for that one.
+ * shares with the server, when it may be inside one; a server that ends lets no further run begin and waits for that one,
+ * but not for ever.
  */
 
 /** How long the end of the server waits for runs that do not end. */
@@ -38,12 +39,13 @@ export class RunGate {
     Atomics.store(this.#state, closed, 1);
   }
 
-  /** Blocks until nothing is inside, at most until `deadlineMs` of `performance.now()`. */
-  waitUntilEmpty(deadlineMs: number): void {
+  /** Blocks until nothing is inside, at most until `deadlineMs` of `performance.now()`. Whether nothing is. */
+  waitUntilEmpty(deadlineMs: number): boolean {
     for (let count = Atomics.load(this.#state, inside); count > 0; count = Atomics.load(this.#state, inside)) {
       const leftMs = deadlineMs - performance.now();
-      if (leftMs <= 0 || Atomics.wait(this.#state, inside, count, leftMs) === 'timed-out') return;
+      if (leftMs <= 0 || Atomics.wait(this.#state, inside, count, leftMs) === 'timed-out') return false;
     }
+    return true;
   }
 }
 
@@ -62,5 +64,7 @@ export function guardExit(gate: RunGate): () => void {
 function closeAll(): void {
   for (const gate of gates) gate.close();
   const deadlineMs = performance.now() + exitTimeoutMs;
-  for (const gate of gates) gate.waitUntilEmpty(deadlineMs);
+  const empty = [...gates].every((gate) => gate.waitUntilEmpty(deadlineMs));
+  // Node would wait for ever for the thread of a run that never ends.
+  if (!empty) process.kill(process.pid, 'SIGKILL');
 }
