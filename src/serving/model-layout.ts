@@ -359,7 +359,7 @@ export async function findModelFile(directory: string, wanted: string | undefine
   if (candidates.length > 1) {
     throw new ModelportError('INVALID_MODEL', `${directory} holds several model files: ${candidates.join(', ')}. Name one with \`file\` in model.yaml`, { at: directory });
   }
-  const expected = formats.map((format) => format.defaultFile).join(' or ');
+  const expected = formats.filter(({ withoutFile }) => withoutFile !== true).map((format) => format.defaultFile).join(' or ');
   throw new ModelportError('INVALID_MODEL', `no model file in ${directory}: expected ${expected}; it holds ${names.slice(0, 10).join(', ') || 'nothing'}`, { at: directory });
 }
 
@@ -372,5 +372,5 @@ export async function recognizeFormat(path: string, formats: readonly ModelForma
   const format = formats.find((candidate) => candidate.recognize(start, status.size));
   if (format !== undefined) return format.name;
   const looks = content === undefined ? 'its first bytes are those of no format that is known here' : `it is ${content}`;
-  throw new ModelportError('INVALID_MODEL', `${path} is no model that can be served: ${looks}. Known formats: ${formats.map(({ name }) => name).join(', ')}`, { at: path });
+  throw new ModelportError('INVALID_MODEL', `${path} is no model that can be served: ${looks}. Known formats: ${formats.filter(({ withoutFile }) => withoutFile !== true).map(({ name }) => name).join(', ')}`, { at: path });
 }
