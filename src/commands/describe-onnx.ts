@@ -124,9 +124,43 @@ function metadata(facts: OnnxFacts, { style, columns }: DescribeOptions): string
   return `${style.bold('Metadata')}\n${table(rows, columns)}`;
 }
 
+/** What was said or found out first, defaults after it. */
 function config({ config: values, origins }: ExplainedConfig, { style, columns }: DescribeOptions): string {
-  const rows = origins.map(({ path, source, reason }) => [path, compact(valueAt(values, path)), style.dim(`${source}${reason === undefined ? '' : `: ${reason}`}`)]);
-  return rows.length === 0 ? '' : `${style.bold('Config in force')}\n${table(rows, columns)}`;
+  if (origins.length === 0) return '';
+  const rows = origins.map(({ path, source, reason }): ConfigRow => {
+    const isDefault = source === 'default';
+    const origin = isDefault ? (reason ?? '') : `${source}${reason === undefined ? '' : `: ${reason}`}`;
+    return { path, value: compact(valueAt(values, path), columns), origin, isDefault };
+  });
+  const pathWidth = Math.max(...rows.map(({ path }) => path.length));
+  // Long values take a line of their own, so that they leave origins the room that these need.
+  const mostWidth = Math.min(36, Math.max(18, columns - pathWidth - 6 - 40));
+  const valueWidth = Math.max(0, ...rows.map(({ value }) => visibleLength(value)).filter((length) => length <= mostWidth));
+  const lines = (isDefault: boolean) => rows.filter((row) => row.isDefault === isDefault).flatMap((row) => configLines(row, pathWidth, valueWidth, columns, style));
+  const defaults = lines(true);
+  return [style.bold('Config in force'), ...lines(false), ...(defaults.length === 0 ? [] : [style.dim('  by default'), ...defaults])].join('\n');
+}
+
+interface ConfigRow {
+  readonly path: string;
+  readonly value: string;
+  readonly origin: string;
+  readonly isDefault: boolean;
+}
+
+const leastOriginColumns = 30;
+
+function configLines({ path, value, origin, isDefault }: ConfigRow, pathWidth: number, valueWidth: number, columns: number, style: Style): string[] {
+  const indent = 2 + pathWidth + 2;
+  const spills = visibleLength(value) > valueWidth;
+  const valueRoom = Math.max(16, columns - indent);
+  const shown = spills && visibleLength(value) > valueRoom ? `${[...value].slice(0, valueRoom - 1).join('')}…` : value;
+  const before = `  ${padEnd(path, pathWidth)}  `;
+  const [first = '', ...more] = origin === '' ? [''] : wrap(origin, Math.max(leastOriginColumns, columns - indent - valueWidth - 2));
+  const below = (spills && origin !== '' ? [first, ...more] : more).map((line) => style.dim(`${' '.repeat(indent + valueWidth + 2)}${line}`));
+  const head = spills ? `${before}${shown}` : `${before}${padEnd(shown, valueWidth)}`;
+  if (isDefault) return [style.dim(`${head}${spills ? '' : `  ${first}`}`.trimEnd()), ...below];
+  return [spills || first === '' ? head.trimEnd() : `${head}  ${style.dim(first)}`, ...below];
 }
 
 /** `inputs[0].shape` of a config. */
@@ -137,10 +171,9 @@ function valueAt(values: unknown, path: string): unknown {
     .reduce<unknown>((value, part) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[part] : undefined), values);
 }
 
-function compact(value: unknown): string {
+function compact(value: unknown, columns: number): string {
   if (value === undefined) return '';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > 48 ? `${text.slice(0, 47)}…` : text;
+  return printable((typeof value === 'string' ? value : JSON.stringify(value)).slice(0, columns));
 }
 
 function warnings(texts: readonly string[], style: Style, columns: number): string {

@@ -1,5 +1,5 @@
 /** The config that each model below a path would be served with, and why. Nothing is loaded. */
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { ModelportError } from '../errors.ts';
 import type { ExplainedConfig } from '../model-config.ts';
 import type { Signature } from '../model.ts';
@@ -36,7 +36,7 @@ export async function explainModels(path: string): Promise<ExplainedModel[]> {
     if (version === undefined) throw new ModelportError('INVALID_MODEL', `there is no model file in ${found.place}`, { at: found.place });
     const { artifact, explanation } = await explainVersion(found, version, { formats, open: openArtifact }, (name) => {
       const step = known.get(name);
-      if (step === undefined) throw new ModelportError('INVALID_CONFIG', `model '${found.name}' uses '${name}', which is not below ${path}`);
+      if (step === undefined) throw new ModelportError('INVALID_CONFIG', `model '${found.name}' uses '${name}', which is not below ${path}: name the folder that holds both, as in modelport inspect ${dirname(resolve(path))}`);
       return step.signature;
     });
     const { signature, config } = explanation;
