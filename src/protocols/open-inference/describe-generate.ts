@@ -31,7 +31,7 @@ export function describeGenerate(served: ServedModel, streaming: boolean): { pat
         openapi: {
           requestBody: { required: true, content: { 'application/json': { schema: request, ...(generates ? { examples: { example: { value: { text_input: 'Once upon a time' } } } } : {}) } } },
           responses: {
-            '200': streaming ? { description: 'Server-sent events; the data of each is one answer.', content: { 'text/event-stream': { schema: { type: 'string' } } } } : jsonAnswer('The text.', answer),
+            '200': streaming ? { description: 'Server-sent events; the data of each is one answer.', content: { 'text/event-stream': {} } } : jsonAnswer('The text.', answer),
             '400': errorAnswer('The request does not fit the model; the text names the field.'),
             '404': errorAnswer('The model is not loaded any more.'),
             '500': errorAnswer('The model failed.'),
