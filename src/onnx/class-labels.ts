@@ -2,7 +2,7 @@
  * Where a classifier keeps the names of its classes: in the attributes of ai.onnx.ml's classifiers, and in ZipMap, which
  * turns a matrix of probabilities into a list of dictionaries. https://github.com/onnx/onnx/blob/main/docs/Operators-ml.md
  */
-import type { GraphProto, NodeProto } from './model-proto.ts';
+import type { GraphProto, ModelProto, NodeProto } from './model-proto.ts';
 
 /** A ZipMap at the end of a graph. */
 export interface ZipMap {
@@ -52,6 +52,23 @@ export function classLabelsOf(graph: GraphProto, output: string): string[] | und
     name = node.input[0];
   }
   return undefined;
+}
+
+/** The key of `metadata_props` under which a model tells the names of an output's classes, as a JSON list. */
+export function outputLabelsKey(output: string): string {
+  return `labels.${output}`;
+}
+
+/** The names that the file's metadata has for the classes of an output; undefined where it has none, or no list of texts. */
+export function labelsFromMetadata(model: ModelProto, output: string): string[] | undefined {
+  const text = model.metadataProps.find((entry) => entry.key === outputLabelsKey(output))?.value;
+  if (text === undefined) return undefined;
+  try {
+    const labels: unknown = JSON.parse(text);
+    return Array.isArray(labels) && labels.length > 0 && labels.every((label) => typeof label === 'string') ? labels : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const decoder = new TextDecoder();

@@ -264,9 +264,7 @@ export class GraphBuilder {
   }
 
   #sees(value: Value): boolean {
-    const maker = this.#shared.makers.get(value.name);
-    for (let graph: GraphBuilder | undefined = this as GraphBuilder; graph !== undefined; graph = graph.#parent) if (graph === maker) return true;
-    return false;
+    return this.#shared.makers.get(value.name) === this || (this.#parent !== undefined && this.#parent.#sees(value));
   }
 
   #record(name: string, known: KnownValue, maker: GraphBuilder = this): Value {

@@ -2,7 +2,7 @@
 import type { Dimension, Signature, StateSpec, TensorSpec } from '../model.ts';
 import type { Datatype } from '../tensor.ts';
 import { inferBatchAxes, isMadeUp, type Shaped } from './batch-axis.ts';
-import { classLabelsOf, zipMapsOf, type ZipMap } from './class-labels.ts';
+import { classLabelsOf, labelsFromMetadata, zipMapsOf, type ZipMap } from './class-labels.ts';
 import { dataTypes } from './data-type.ts';
 import { describeType } from './describe-type.ts';
 import type { GraphProto, ModelProto, TensorTypeProto, ValueInfoProto } from './model-proto.ts';
@@ -64,7 +64,7 @@ export function inferSignature(model: ModelProto): InferredSignature {
       leftOut.push({ name, kind: 'output', reason: value });
       continue;
     }
-    const labels = classLabelsOf(graph, name);
+    const labels = labelsFromMetadata(model, name) ?? classLabelsOf(graph, name);
     const last = value.shape?.at(-1);
     const fits = labels !== undefined && (last === undefined || typeof last === 'string' || last === -1 || last === labels.length);
     outputs.push(fits ? { ...value, labels } : value);

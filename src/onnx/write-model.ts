@@ -31,7 +31,7 @@ export function encodeModel(model: ModelProto): (Uint8Array | ByteRange)[] {
 }
 
 /** Fields from the last to the first, so that they lie in the file in the order of their numbers, unknown ones at the end. */
-const reversedFields = new Map(Object.entries(schema).map(([name, fields]) => [name as MessageName, [...fields].reverse()]));
+const reversedFields = new Map(Object.entries(schema).map(([name, fields]) => [name as MessageName, [...fields].toReversed()]));
 
 function writeMessage(writer: WireWriter, name: MessageName, message: Message): void {
   for (const { fieldNumber, wireType, value } of (message.unknownFields ?? []).toReversed()) {

@@ -53,7 +53,7 @@ function rest(node: NodeContext, total: Dimension, others: Dimension, input: Sha
 const transpose: Rule = (node) => {
   const shape = node.shape(0);
   if (shape === undefined) return [knownTensor(node.elementType(0))];
-  const order = node.attributes.integers('perm') ?? [...shape.keys()].reverse();
+  const order = node.attributes.integers('perm') ?? [...shape.keys()].toReversed();
   if (order.length !== shape.length || new Set(order).size !== order.length) throw node.wrong(`the order [${order.join(', ')}] does not fit the shape ${describeShape(shape)}`);
   return [knownTensor(node.elementType(0), order.map((axis) => shape[node.axis(axis, shape.length)]!), shape.length < 2 ? node.elements(0) : undefined)];
 };
@@ -186,7 +186,7 @@ const splitToSequence: Rule = (node) => {
   const pieces = node.has(1) ? node.integers(1) : [1];
   const even = pieces !== undefined && pieces.length > 0 && pieces.every((size) => size === pieces[0]);
   const total = shape[axis]!;
-  const exact = even && (node.rank(1) === 1 || !node.has(1) || (typeof total === 'number' && total % pieces[0]! === 0));
+  const exact = even && (node.rank(1) === 1 || !node.has(1) || (typeof total === 'number' && total % (pieces[0] ?? 1) === 0));
   const part = shape.flatMap((size, at) => (at !== axis ? [size] : drop ? [] : [exact ? pieces[0]! : unknownDimension()]));
   return [{ type: sequenceType(tensorType(node.elementType(0), part)) }];
 };

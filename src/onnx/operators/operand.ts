@@ -28,7 +28,7 @@ export function toList(graph: GraphBuilder, list: readonly Index[] | Value): Val
   if (!Array.isArray(list)) return list as Value;
   const indices = list as readonly Index[];
   if (indices.every((index) => typeof index === 'number')) return graph.constant(constantTensor(ElementType.INT64, indices));
-  const parts = groupNumbers(indices).map((part) => (Array.isArray(part) ? graph.constant(constantTensor(ElementType.INT64, part)) : asList(graph, part as Value)));
+  const parts = groupNumbers(indices).map((part) => (Array.isArray(part) ? graph.constant(constantTensor(ElementType.INT64, part)) : asList(graph, part)));
   return parts.length === 1 ? parts[0]! : graph.node('Concat', parts, { axis: 0 });
 }
 

@@ -58,7 +58,7 @@ export function shapes(graph: GraphBuilder): ShapeFunctions {
   const self: ShapeFunctions = {
     int64s,
     reshape(x, shape) {
-      const zero = !isValue(shape as Value) && (shape as readonly Index[]).includes(0);
+      const zero = !isValue(shape) && shape.includes(0);
       return graph.node('Reshape', [x, toList(graph, shape)], { allowzero: zero ? 1 : undefined });
     },
     flatten: (x, axis = 1) => graph.node('Flatten', [x], { axis }),
@@ -74,7 +74,7 @@ export function shapes(graph: GraphBuilder): ShapeFunctions {
       return graph.node('Slice', [x, toList(graph, starts), toList(graph, ends), int64s(list.map(({ axis }) => axis)), steps.every((step) => step === 1) ? undefined : int64s(steps)]);
     },
     gather(x, indices, axis = 0) {
-      const positions = typeof indices === 'number' ? graph.constant(scalar(ElementType.INT64, indices)) : isValue(indices as Value) ? (indices as Value) : int64s(indices as readonly number[]);
+      const positions = typeof indices === 'number' ? graph.constant(scalar(ElementType.INT64, indices)) : isValue(indices) ? indices : int64s(indices);
       return graph.node('Gather', [x, positions], { axis });
     },
     gatherElements: (x, indices, axis = 0) => graph.node('GatherElements', [x, indices], { axis }),
