@@ -1,6 +1,6 @@
 /** What `serve` does: listeners first (a port in use is said at once), then models, then requests until a signal, then the drain. */
 import { availableParallelism } from 'node:os';
-import { ModelportError } from '../errors.ts';
+import { isModelportError, ModelportError } from '../errors.ts';
 import { createStyle, usesColor } from '../lib/terminal.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
@@ -93,7 +93,8 @@ function observe(event: RequestEvent, flags: ServeFlags, log: Log, tracing: Trac
   const { protocol, method, path, status, durationMs, requestId, call, error } = event;
   if (tracing !== undefined && call !== undefined) tracing.end({ name: `${method} ${path}`, protocol, status, durationMs, failed: error !== undefined, call });
   const facts = { ...(requestId === undefined ? {} : { request: requestId }), ...(call?.trace === undefined ? {} : { trace: call.trace.traceId }), status, ms: Number(durationMs.toFixed(2)) };
-  if (error !== undefined) log.error({ ...facts, err: error }, `${method} ${path} failed`);
+  // The stack is for defects of ours; what a model or its instances said tells all there is to know.
+  if (error !== undefined) log.error({ ...facts, ...(isModelportError(error) && error.code !== 'INTERNAL' ? { reason: error.message } : { err: error }) }, `${method} ${path} failed`);
   else if (flags.logRequests) log.info(facts, `${method} ${path}`);
 }
 
