@@ -28,7 +28,7 @@ export function benchCommand(): Command {
   return new Command('bench')
     .summary('load on one or more servers: throughput and latency')
     .description(
-      'Sends requests and tells throughput, latency percentiles and errors. Without --rate every connection sends again as soon as it is\nanswered; with --rate requests begin at that rate whatever the server does, and latency counts from the moment at which a request was\nmeant to begin. Several servers are measured in alternating rounds and compared with the first.\n\nWith --model (or a server of one model) requests are made from the model\'s signature, for any Open Inference server; another URL is\nasked as it is. The exit code is 1 when a request failed.',
+      'Sends requests and tells throughput, latency percentiles and errors. Without --rate every connection sends again as soon as it is answered; with --rate requests begin at that rate whatever the server does, and latency counts from the moment at which a request was meant to begin. Several servers are measured in alternating rounds and compared with the first.\n\nWith --model (or a server of one model) requests are made from the model\'s signature, for any Open Inference server; another URL is asked as it is. The exit code is 1 when a request failed.',
     )
     .argument('<urls...>', 'servers, as http://127.0.0.1:8000, or whole URLs')
     .addOption(new Option('--model <name>', 'infer with this model'))
@@ -55,8 +55,8 @@ export function benchCommand(): Command {
       `
 Examples:
   modelport bench http://127.0.0.1:8000 --model iris
-  modelport bench http://127.0.0.1:8000 --model iris --binary -c 64 --duration 30s
-  modelport bench http://127.0.0.1:8000 --model iris --rate 500 --arrivals poisson
+  modelport bench http://127.0.0.1:8000 --model iris --binary -c 64
+  modelport bench http://127.0.0.1:8000 --rate 500 --arrivals poisson
   modelport bench http://127.0.0.1:8000 http://127.0.0.1:9000 --model iris
   modelport bench http://127.0.0.1:8000/models/iris/predict --body flower.json
 `,

@@ -10,7 +10,7 @@ export function completionCommand(): Command {
       'after',
       `
 Examples:
-  source <(modelport completion bash)                                     this shell only; put it into ~/.bashrc for all
+  source <(modelport completion bash)     # put this line into ~/.bashrc
   modelport completion zsh > "\${fpath[1]}/_modelport"
   modelport completion fish > ~/.config/fish/completions/modelport.fish
 `,

@@ -84,7 +84,7 @@ export function inspectCommand(): Command {
   return new Command('inspect')
     .summary('what a model takes, gives and is made of')
     .description('Prints the signature of a model, whether and why requests can be joined into batches, its operators and its size.\nNothing is executed.')
-    .argument('<path>', 'a model file or model folder')
+    .argument('<path>', 'a model file, model folder or folder of models')
     .option('--json', 'as JSON')
     .addHelpText(
       'after',

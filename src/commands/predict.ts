@@ -20,7 +20,7 @@ export function predictCommand(): Command {
   return new Command('predict')
     .summary('ask a model: one input, or a file of many')
     .description(
-      'Asks a model of files, which is loaded for it, or of a running server (--url).\n\nAn input is JSON, text, a file (JSON, picture, CSV with a header, JSON lines), a folder or pattern of pictures,\nor - for standard input. Many inputs run together, so that they fill batches; -o writes their answers to a file.\nBad rows go to a file beside it, <output>.errors.jsonl, and the exit code is 1.',
+      'Asks a model of files, which is loaded for it, or of a running server (--url).\n\nAn input is JSON, text, a file (JSON, picture, CSV with a header, JSON lines), a folder or pattern of pictures, or - for standard input. Many inputs run together, so that they fill batches; -o writes their answers to a file. Bad rows go to a file beside it, <output>.errors.jsonl, and the exit code is 1.',
     )
     .usage('[options] <model> <input...>\n       modelport predict [options] --url <url> --model <name> <input...>')
     .argument('[model]', 'a model file, model folder or folder of models; none with --url')
@@ -40,13 +40,13 @@ export function predictCommand(): Command {
       'after',
       `
 Examples:
-  modelport predict ./iris '{"sepal_length": 6.0, "sepal_width": 2.2, "petal_length": 4.0, "petal_width": 1.0}'
+  modelport predict ./fuel '{"weight": 1200, "cylinders": 4}'
   modelport predict ./digits photo.png --set topK=5
   modelport predict ./iris flowers.csv -o answers.csv
   modelport predict ./iris flowers.csv -o answers.csv --resume
   modelport predict ./digits ./pictures -o answers.jsonl
-  modelport predict --url http://127.0.0.1:8000 --model iris @flower.json --json
-  modelport predict model.onnx --tensors '{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}'
+  modelport predict --url http://127.0.0.1:8000 --model iris @flower.json
+  modelport predict model.onnx --tensors @request.json
 `,
     )
     .action(async (model: string | undefined, inputs: readonly string[], flags: PredictFlags) => {

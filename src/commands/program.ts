@@ -10,20 +10,21 @@ export function createProgram(): Command {
     .description('Turns a trained model file into a production service.')
     .version(version, '-V, --version')
     .showHelpAfterError('(--help shows what there is)')
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false, styleTitle: (text) => createStyle(usesColor(process.stdout)).bold(text) })
+    .configureHelp({ subcommandTerm: (command) => command.name(), styleTitle: (text) => createStyle(usesColor(process.stdout)).bold(text) })
     .configureOutput({ outputError: (text, write) => write(createStyle(usesColor(process.stderr)).red(text)) })
     .exitOverride()
     .addHelpText(
       'after',
       `
 Examples:
-  modelport serve model.onnx               one model: page, REST, gRPC, documentation, metrics
-  modelport serve ./models --port 9000     a folder of models
-  modelport inspect model.onnx             what is in it, and how it would be served
+  modelport serve model.onnx
+  modelport serve ./models --port 9000
+  modelport inspect model.onnx
   modelport predict ./models/iris rows.csv -o answers.csv
   modelport bench http://127.0.0.1:8000 --model iris
 
-Exit codes: 0 done, 1 the work failed, 2 the command line was wrong, 130 stopped by Ctrl-C.
+modelport <command> --help tells more of each.
+Exit codes: 0 done, 1 the work failed, 2 wrong command line, 130 Ctrl-C.
 `,
     );
   for (const define of commands) program.addCommand(define().exitOverride().copyInheritedSettings(program));
