@@ -24,6 +24,7 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
   // Work that libuv gives to its threads (files, compression, images) must not wait behind four of them on large machines.
   process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(4, availableParallelism()));
   const log = createLog(flags.logFormat);
+  const quiet: Quiet = { active: flags.logFormat === 'text' };
   const repository = createRepository({
     paths: all,
     mode: flags.modelControlMode,
@@ -33,7 +34,7 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
       const [{ storeFiles }, { defaultCacheDirectory }] = await Promise.all([import('../packaging/store-files.ts'), import('../packaging/content-store.ts')]);
       return storeFiles(flags.cacheDir ?? defaultCacheDirectory(), model, files);
     },
-    log: quietly(log, flags),
+    log: quietly(log, quiet),
     responseCacheBytes: flags.responseCacheSize,
     resources: readResources(flags.rateLimitResource ?? []),
   });
@@ -49,7 +50,9 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
       }
       process.stdout.write(startScreen({ version, server, host: flags.host, repository, durationMs: performance.now() - startedAtMs, style: createStyle(usesColor(process.stdout)) }));
     }
+    quiet.active = false;
     await stopped.promise;
+    quiet.active = flags.logFormat === 'text';
     await drain(server, flags, log);
   } finally {
     await server.close();
@@ -98,11 +101,18 @@ function observe(event: RequestEvent, flags: ServeFlags, log: Log, tracing: Trac
   else if (flags.logRequests) log.info(facts, `${method} ${path}`);
 }
 
-/** A person at a terminal reads the start screen; each load is for those who read logs, and for later changes. */
-function quietly(log: Log, flags: ServeFlags): Log {
-  if (flags.logFormat === 'json') return log;
-  const until = performance.now() + 2000;
-  return { ...log, debug: log.debug.bind(log), warn: log.warn.bind(log), error: log.error.bind(log), info: ((...args: Parameters<Log['info']>) => (performance.now() < until ? undefined : log.info(...args))) };
+interface Quiet {
+  /** While true, news of single models are left out: at a terminal the start screen tells them, and the end is silent. */
+  active: boolean;
+}
+
+function quietly(log: Log, quiet: Quiet): Log {
+  return {
+    debug: log.debug.bind(log),
+    warn: log.warn.bind(log),
+    error: log.error.bind(log),
+    info: ((...args: Parameters<Log['info']>) => (quiet.active ? undefined : log.info(...args))) as Log['info'],
+  };
 }
 
 function readResources(given: readonly string[]): Record<string, number> {
