@@ -35,7 +35,9 @@ export class OutputFiles {
   readonly #done: DoneRows;
   readonly #answers: PartFile;
   readonly #errors: PartFile;
-  #flushedAtMs = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  /** Writes follow one another; the last of them. */
+  #written: Promise<void> = Promise.resolve();
 
   private constructor(options: OutputOptions, done: DoneRows, answers: PartFile, errors: PartFile) {
     this.#options = options;
@@ -102,10 +104,14 @@ export class OutputFiles {
   }
 
   /** What was added lies in the files when it resolves. */
-  async flush(): Promise<void> {
-    this.#flushedAtMs = performance.now();
-    await this.#answers.flush();
-    await this.#errors.flush();
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#written = this.#written.then(async () => {
+      await this.#answers.flush();
+      await this.#errors.flush();
+    });
+    return this.#written;
   }
 
   /** `complete`: the input is at its end, so the parts get their names. Gives the path of the bad rows if there are any. */
@@ -116,8 +122,11 @@ export class OutputFiles {
     return bad;
   }
 
-  async #flushSometimes(): Promise<void> {
-    if (this.#answers.length + this.#errors.length > flushAtLength || performance.now() - this.#flushedAtMs > flushAfterMs) await this.flush();
+  #flushSometimes(): Promise<void> {
+    if (this.#answers.length + this.#errors.length > flushAtLength) return this.flush();
+    // Inputs may come slowly, and whoever follows the output wants to see them. A failure is told by the next write, or the end.
+    this.#timer ??= setTimeout(() => this.flush().catch(() => {}), flushAfterMs);
+    return Promise.resolve();
   }
 }
 

@@ -1,7 +1,7 @@
 /** Many inputs through a model: enough at once to fill its batches, answers in order, bad rows aside, stopped without loss. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isModelportError, ModelportError } from '../../errors.ts';
-import { inOrder } from '../../lib/in-order.ts';
+import { inOrder, untilAborted } from '../../lib/in-order.ts';
 import { bar, humanSeconds, LiveLine } from '../../lib/live-line.ts';
 import type { Style } from '../../lib/terminal.ts';
 import type { Predictor } from './predictor.ts';
@@ -50,8 +50,7 @@ export async function predictRows(predictor: Predictor, rows: Rows, sink: RowSin
   let firstShare: number | undefined;
 
   const next = async function* (): AsyncGenerator<Row> {
-    for await (const row of rows.rows) {
-      if (stop.signal.aborted) return;
+    for await (const row of untilAborted(rows.rows, stop.signal)) {
       if (sink.has(row)) {
         skipped++;
         continue;

@@ -72,12 +72,14 @@ async function predictMany(predictor: Predictor, rows: Given & { kind: 'many' },
     if (counts === undefined) await files?.close(false);
   }
   const stopped = interrupt.signal.aborted;
+  // A pipe that stays open would keep the process.
+  if (stopped || counts.fatal !== undefined) process.stdin.destroy();
   const complete = !stopped && counts.fatal === undefined;
   shown?.end();
   const errorFile = await files?.close(complete);
   if (files !== undefined) await tell(counts, flags.output!, errorFile, complete, style);
   if (counts.fatal !== undefined) throw counts.fatal;
-  return stopped ? 130 : counts.failed > 0 || errorFile !== undefined ? 1 : 0;
+  return stopped ? exitCodes[interrupt.signal.reason as keyof typeof exitCodes] : counts.failed > 0 || errorFile !== undefined ? 1 : 0;
 }
 
 async function tell(counts: RowCounts, output: string, errorFile: string | undefined, complete: boolean, style: Style): Promise<void> {
@@ -134,12 +136,14 @@ class ShownRows implements RowSink {
   }
 }
 
+const exitCodes = { SIGINT: 130, SIGTERM: 143 };
+
 /** The first Ctrl-C finishes what is under way, the second ends the process at once. */
 function untilInterrupted(): { readonly signal: AbortSignal; release(): void } {
   const controller = new AbortController();
-  const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort();
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(exitCodes[name as keyof typeof exitCodes]);
+    controller.abort(name);
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
