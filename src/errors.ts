@@ -50,8 +50,8 @@ export const errorTable = {
   INVALID_MODEL: { httpStatus: 400, grpcStatus: grpc.FAILED_PRECONDITION },
   /** `model.yaml`, `config.pbtxt` or `modelport.yaml` is wrong: file, field, nearest key. */
   INVALID_CONFIG: { httpStatus: 400, grpcStatus: grpc.FAILED_PRECONDITION },
-  /** Command line, environment or file system: port in use, unreadable folder, full disk. */
-  INVALID_USAGE: { httpStatus: 400, grpcStatus: grpc.INVALID_ARGUMENT },
+  /** Command line, environment or file system: port in use, unreadable folder, full disk. Never a client's mistake. */
+  INVALID_USAGE: { httpStatus: 500, grpcStatus: grpc.FAILED_PRECONDITION },
   /** An optional package is not installed; the message is the `npm install` line to type. */
   MISSING_DEPENDENCY: { httpStatus: 501, grpcStatus: grpc.UNIMPLEMENTED },
 } as const;
