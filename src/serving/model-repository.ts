@@ -392,9 +392,13 @@ function nothingFound(paths: readonly string[], { formats }: LoadFunctions): Mod
   return new ModelportError('INVALID_USAGE', `no model in ${paths.join(', ')}: expected ${expected}`, { at: paths[0] ?? '' });
 }
 
+/** What a file system takes as the name of a folder. */
+const maximumNameLength = 255;
+
 function checkModelName(name: string): void {
   const trimmed = name.trim();
   if (trimmed === '') throw new ModelportError('INVALID_REQUEST', 'Model name cannot be empty. Please enter a valid name to deploy.');
+  if (name.length > maximumNameLength || /\p{Cc}/u.test(name)) throw new ModelportError('INVALID_REQUEST', `invalid model name ${JSON.stringify(name.slice(0, 80))}: a name has at most ${maximumNameLength} characters and none that control a terminal`);
   if (trimmed === '..' || /[/\\\0]/.test(trimmed)) throw new ModelportError('INVALID_REQUEST', `invalid model name '${name}', model name must not contain path traversal characters`);
 }
 
