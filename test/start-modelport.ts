@@ -23,6 +23,8 @@ export interface StartOptions {
   readonly cwd?: string;
   /** Wait for the start screen; without it for the listener alone. Default true. */
   readonly ready?: boolean;
+  /** What to start instead of this Node with the command line. */
+  readonly program?: readonly string[];
 }
 
 /** `modelport serve …` on free ports. Rejects with its output when it exits. */
@@ -30,7 +32,8 @@ export async function startModelport(options: StartOptions): Promise<RunningMode
   const given = options.arguments;
   const has = (flag: string) => given.some((argument) => argument === flag || argument.startsWith(`${flag}=`));
   const ports = [...(has('--port') || has('--http-port') ? [] : ['--port', '0']), ...(has('--grpc-port') ? [] : ['--grpc-port', '0']), ...(has('--metrics-port') ? [] : ['--metrics-port', 'off'])];
-  const child = spawn(process.execPath, [cli, 'serve', ...given, ...ports], {
+  const [program, ...first] = options.program ?? [process.execPath, cli];
+  const child = spawn(program!, [...first, 'serve', ...given, ...ports], {
     cwd: options.cwd ?? root,
     env: { ...process.env, NO_COLOR: '1', ...options.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
