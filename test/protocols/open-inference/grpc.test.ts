@@ -1,6 +1,6 @@
 /** The gRPC side of the Open Inference Protocol, spoken by grpc-js over a real port, with messages made from the vendored definitions. */
 import { join } from 'node:path';
-import { Client, credentials, makeGenericClientConstructor, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type Client, credentials, makeGenericClientConstructor, Metadata, type ServiceError } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readInferRequest } from '../../../src/protocols/open-inference/grpc/infer-messages.ts';
