@@ -1,0 +1,137 @@
+/** Reads model files whole, with a limit, and what JSON says in them, with errors that name the place. */
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Artifact } from '../../artifact.ts';
+import { ModelportError } from '../../errors.ts';
+
+/** A text of JavaScript is no longer than about half a gigabyte. */
+const mostBytes = 480 << 20;
+
+/** The first bytes of the artifact's main file; none where it can't be read. */
+export function readStart(artifact: Artifact, length = 1 << 16): Buffer {
+  let descriptor: number;
+  try {
+    descriptor = openSync(join(artifact.directory, artifact.main), 'r');
+  } catch {
+    return Buffer.alloc(0);
+  }
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, 0));
+  } catch {
+    return Buffer.alloc(0);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Throws `INVALID_MODEL` where the file is too large or can't be read. */
+export function readWhole(artifact: Artifact): Buffer {
+  const path = join(artifact.directory, artifact.main);
+  try {
+    const { size } = statSync(path);
+    if (size > mostBytes) throw new ModelportError('INVALID_MODEL', `${path} has ${size} bytes; the largest that is imported has ${mostBytes}`, { at: path });
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof ModelportError) throw error;
+    throw new ModelportError('INVALID_MODEL', `${path} cannot be read: ${(error as Error).message}`, { at: path, cause: error });
+  }
+}
+
+/** What is wrong with a file is said by its name. */
+export function naming<Result>(artifact: Artifact, read: () => Result): Result {
+  const path = join(artifact.directory, artifact.main);
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ModelportError) || error.code !== 'INVALID_MODEL' || error.message.startsWith(path)) throw error;
+    throw new ModelportError('INVALID_MODEL', `${path}: ${error.message}`, { cause: error, at: error.at ?? path });
+  }
+}
+
+export function refused(what: string, at?: string): ModelportError {
+  return new ModelportError('INVALID_MODEL', what, at === undefined ? {} : { at });
+}
+
+/** A value of a parsed document, and where it is. Its readers throw `INVALID_MODEL` where something else is there. */
+export class Item {
+  readonly value: unknown;
+  readonly at: string;
+
+  constructor(value: unknown, at: string) {
+    this.value = value;
+    this.at = at;
+  }
+
+  get isAbsent(): boolean {
+    return this.value === undefined || this.value === null;
+  }
+
+  member(name: string): Item {
+    if (typeof this.value !== 'object' || this.value === null || Array.isArray(this.value) || ArrayBuffer.isView(this.value)) throw this.wrong('an object');
+    return new Item(Object.hasOwn(this.value, name) ? (this.value as Record<string, unknown>)[name] : undefined, this.at === '' ? name : `${this.at}.${name}`);
+  }
+
+  keys(): string[] {
+    if (typeof this.value !== 'object' || this.value === null || Array.isArray(this.value)) throw this.wrong('an object');
+    return Object.keys(this.value);
+  }
+
+  items(): Item[] {
+    if (!Array.isArray(this.value)) {
+      if (ArrayBuffer.isView(this.value)) return Array.from(this.value as unknown as ArrayLike<unknown>, (item, index) => new Item(item, `${this.at}[${index}]`));
+      throw this.wrong('a list');
+    }
+    return (this.value as unknown[]).map((item, index) => new Item(item, `${this.at}[${index}]`));
+  }
+
+  text(): string {
+    if (typeof this.value !== 'string') throw this.wrong('a text');
+    return this.value;
+  }
+
+  /** A number, or the text of one. */
+  number(): number {
+    const number = typeof this.value === 'string' && this.value.trim() !== '' ? Number(this.value) : this.value;
+    if (typeof number === 'boolean') return Number(number);
+    if (typeof number !== 'number' || Number.isNaN(number)) throw this.wrong('a number');
+    return number;
+  }
+
+  integer(least = 0, most = 2 ** 31 - 1): number {
+    const number = this.number();
+    if (!Number.isInteger(number) || number < least || number > most) throw this.wrong(`a whole number from ${least} to ${most}`);
+    return number;
+  }
+
+  /** A list of numbers; `length` where it must have one. */
+  numbers(length?: number): ArrayLike<number> {
+    const { value } = this;
+    const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+    if (!isList) throw this.wrong('a list of numbers');
+    const list = value as unknown as ArrayLike<unknown>;
+    if (length !== undefined && list.length !== length) throw refused(`${this.at} has ${list.length} elements instead of ${length}`, this.at);
+    for (let index = 0; index < list.length; index++) {
+      const element = list[index];
+      if (typeof element === 'number' && !Number.isNaN(element)) continue;
+      if (typeof element === 'boolean') return Array.from(list, (_, place) => new Item(list[place], `${this.at}[${place}]`).number());
+      throw new Item(element, `${this.at}[${index}]`).wrong('a number');
+    }
+    return list as ArrayLike<number>;
+  }
+
+  wrong(expected: string): ModelportError {
+    const { value } = this;
+    const found = value === undefined ? 'nothing' : typeof value === 'string' || typeof value === 'number' ? JSON.stringify(value).slice(0, 80) : Array.isArray(value) ? 'a list' : value === null ? 'null' : `a ${typeof value}`;
+    return refused(`${this.at === '' ? 'the document' : this.at} should be ${expected}, but is ${found}`, this.at);
+  }
+}
+
+/** Throws `INVALID_MODEL` where it is no JSON. */
+export function parseJson(bytes: Uint8Array): Item {
+  try {
+    return new Item(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), '');
+  } catch (error) {
+    throw new ModelportError('INVALID_MODEL', `it is no valid JSON: ${(error as Error).message}`, { cause: error });
+  }
+}
