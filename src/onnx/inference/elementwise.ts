@@ -171,7 +171,7 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   ...rules(
     'Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Clip Cos Cosh CumSum CumProd Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax LeakyRelu Log LogSoftmax LpNormalization ' +
       'MeanVarianceNormalization Mish PRelu Reciprocal Relu Round ScatterElements ScatterND Scatter Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu ' +
-      'Trilu InstanceNormalization GroupNormalization LRN ReverseSequence TensorScatter RMSNormalization RotaryEmbedding Bernoulli ReverseSequence ImageScaler Affine ParametricSoftplus ScaledTanh Scale',
+      'Trilu InstanceNormalization GroupNormalization LRN ReverseSequence TensorScatter RMSNormalization RotaryEmbedding ImageScaler Affine SwiGLU ParametricSoftplus ScaledTanh Scale',
     like,
   ),
   ...rules('Neg Abs Not', unary),

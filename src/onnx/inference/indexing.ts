@@ -1,7 +1,8 @@
 /** Operators that pick elements by position, and those whose size depends on values. */
+import { fromTensorProto, integersOf } from '../constant-tensor.ts';
 import { ElementType } from '../data-type.ts';
 import { addDimensions, ceilDivideDimension, isNeverNegative, subtractDimensions, unknownDimension, type Dimension, type Shape } from '../dimension.ts';
-import { knownTensor } from './known-value.ts';
+import { isInteger, knownTensor, mostElements } from './known-value.ts';
 import type { NodeContext, Rule } from './node-context.ts';
 
 const gather: Rule = (node) => {
@@ -144,7 +145,10 @@ const filled: Rule = (node) => {
   const shape = node.elements(0);
   const rank = node.shape(0)?.[0];
   const known = shape ?? (typeof rank === 'number' ? Array.from({ length: rank }, () => unknownDimension()) : undefined);
-  return [knownTensor(elementType, known)];
+  const count = known?.reduce<number>((product, size) => (typeof size === 'number' ? product * size : NaN), 1) ?? NaN;
+  const [filling] = value === undefined ? [0] : (integersOf(fromTensorProto(value)) ?? []);
+  const elements = filling !== undefined && isInteger(elementType) && count >= 0 && count <= mostElements ? new Array<Dimension>(count).fill(filling) : undefined;
+  return [knownTensor(elementType, known, elements)];
 };
 
 /** The attribute `shape`. */

@@ -1,6 +1,6 @@
 /** Products of matrices, and what is made of them: attention, recurrent layers. */
 import { ElementType } from '../data-type.ts';
-import { addDimensions, multiplyDimensions, unknownDimension, type Dimension, type Shape } from '../dimension.ts';
+import { addDimensions, divideDimensions, multiplyDimensions, subtractDimensions, unknownDimension, type Dimension, type Shape } from '../dimension.ts';
 import { broadcast, sameDimension } from './broadcast.ts';
 import { knownTensor } from './known-value.ts';
 import { describeShape, type NodeContext, type Rule } from './node-context.ts';
@@ -73,6 +73,26 @@ const attention: Rule = (node) => {
   ];
 };
 
+/** Rows, channels, steps; the state is what later steps need of earlier ones. */
+const causalConvolution: Rule = (node) => {
+  const input = node.shape(0);
+  const width = node.shape(1)?.at(-1);
+  const state = input === undefined || width === undefined ? undefined : [...input.slice(0, -1), subtractDimensions(width, 1)];
+  return [knownTensor(node.elementType(0), input), knownTensor(node.elementType(0), state)];
+};
+
+/** Heads lie beside each other in the last axis. */
+const linearAttention: Rule = (node) => {
+  const [query, key, value] = [node.shape(0), node.shape(1), node.shape(2)];
+  const elementType = node.elementType(0);
+  const heads = node.attributes.integer('q_num_heads');
+  const keyHeads = node.attributes.integer('kv_num_heads');
+  if (query?.length !== 3 || key === undefined || value === undefined || heads === undefined || keyHeads === undefined) return [knownTensor(elementType), knownTensor(node.elementType(3))];
+  const perHead = (size: Dimension) => divideDimensions(size, keyHeads) ?? unknownDimension();
+  const [keySize, valueSize] = [perHead(key[2]!), perHead(value[2]!)];
+  return [knownTensor(elementType, [query[0]!, query[1]!, multiplyDimensions(valueSize, heads)]), knownTensor(node.elementType(3) || elementType, [query[0]!, keyHeads, keySize, valueSize])];
+};
+
 export const linearAlgebraRules: Readonly<Record<string, Rule>> = {
   MatMul: matMul,
   MatMulInteger: matMulInteger,
@@ -83,4 +103,6 @@ export const linearAlgebraRules: Readonly<Record<string, Rule>> = {
   GRU: recurrent,
   LSTM: recurrent,
   Attention: attention,
+  CausalConvWithState: causalConvolution,
+  LinearAttention: linearAttention,
 };

@@ -89,6 +89,7 @@ const split: Rule = (node) => {
   const count = node.integer('num_outputs', node.outputCount);
   let sizes: readonly Dimension[] | undefined;
   if (given === 'missing') {
+    if (count !== node.outputCount || count < 1) throw node.wrong(`num_outputs is ${count}, but it has ${node.outputCount} outputs`);
     const part = ceilDivideDimension(total, count);
     // Without num_outputs the parts are equal, with it the last may be smaller.
     if (node.opset < 18) sizes = new Array<Dimension>(count).fill(divideDimensions(total, count) ?? unknownDimension());
@@ -134,12 +135,15 @@ const expand: Rule = (node) => {
   const target = node.elements(1);
   if (target !== undefined && node.shape(0) !== undefined) {
     const shape = broadcast(node, [node.shape(0), target]);
-    const single = node.elements(0)?.length === 1 && typeof shape?.[0] === 'number' && shape.length === 1 && shape[0] <= 64;
+    const single = node.elements(0)?.length === 1 && typeof shape?.[0] === 'number' && shape.length === 1 && shape[0] >= 0 && shape[0] <= 64;
     return [knownTensor(node.elementType(0), shape, single ? new Array<Dimension>(shape[0] as number).fill(node.elements(0)![0]!) : undefined)];
   }
   const rank = lengthOf(node, 1);
-  const own = node.rank(0);
-  return [knownTensor(node.elementType(0), rank === undefined || own === undefined ? undefined : unknownShape(Math.max(rank, own)))];
+  const own = node.shape(0);
+  if (rank === undefined || own === undefined) return [knownTensor(node.elementType(0))];
+  // What is more than 1 stays as it is.
+  const shape = [...unknownShape(Math.max(0, rank - own.length)), ...own.map((size) => (typeof size === 'number' && size > 1 ? size : unknownDimension()))];
+  return [knownTensor(node.elementType(0), shape)];
 };
 
 const tile: Rule = (node) => {

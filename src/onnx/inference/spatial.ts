@@ -157,6 +157,8 @@ const depthToSpace: Rule = (node) => {
   return [knownTensor(node.elementType(0), [rows, multiplyDimensions(channels, block * block), divideDimensions(height, block) ?? unknownDimension(), divideDimensions(width, block) ?? unknownDimension()])];
 };
 
+const unknownSizes = (count: number): Shape => Array.from({ length: count }, () => unknownDimension());
+
 const centerCropPad: Rule = (node) => {
   const shape = node.shape(0);
   if (shape === undefined) return [knownTensor(node.elementType(0))];
@@ -175,7 +177,9 @@ const gridSample: Rule = (node) => {
 
 const affineGrid: Rule = (node) => {
   const size = node.elements(1);
-  return [knownTensor(node.elementType(0), size === undefined ? undefined : [size[0]!, ...size.slice(2), size.length - 2])];
+  const rank = size?.length ?? node.shape(1)?.[0];
+  if (typeof rank !== 'number') return [knownTensor(node.elementType(0))];
+  return [knownTensor(node.elementType(0), [...(size === undefined ? unknownSizes(rank - 1) : [size[0]!, ...size.slice(2)]), rank - 2])];
 };
 
 const regionPool: Rule = (node) => {
@@ -187,8 +191,10 @@ const regionPool: Rule = (node) => {
 const columnsToImage: Rule = (node) => {
   const shape = node.shape(0);
   const [image, block] = [node.elements(1), node.integers(2)];
-  if (shape === undefined || image === undefined || block === undefined) return [knownTensor(node.elementType(0))];
-  return [knownTensor(node.elementType(0), [shape[0]!, divideDimensions(shape[1]!, block.reduce((product, size) => product * size, 1)) ?? unknownDimension(), ...image])];
+  const rank = image?.length ?? node.shape(1)?.[0];
+  if (shape === undefined || typeof rank !== 'number') return [knownTensor(node.elementType(0))];
+  const channels = block === undefined ? undefined : divideDimensions(shape[1]!, block.reduce((product, size) => product * size, 1));
+  return [knownTensor(node.elementType(0), [shape[0]!, channels ?? unknownDimension(), ...(image ?? unknownSizes(rank))])];
 };
 
 /** Its input ends with the real and imaginary part, or has only the real one. */
@@ -196,10 +202,13 @@ const fourier: Rule = (node) => {
   const shape = node.shape(0);
   if (shape === undefined) return [knownTensor(node.elementType(0))];
   const at = node.opset >= 20 ? (node.has(2) ? node.integers(2)?.[0] : -2) : node.integer('axis', 1);
-  if (at === undefined) return [knownTensor(node.elementType(0), shape.map(() => unknownDimension()))];
-  const axis = node.axis(at, shape.length);
   const oneSided = node.integer('onesided', 0) !== 0;
   const back = node.integer('inverse', 0) !== 0;
+  if (at === undefined) {
+    const keeps = !oneSided && !node.has(1);
+    return [knownTensor(node.elementType(0), [...(keeps ? shape.slice(0, -1) : unknownSizes(shape.length - 1)), oneSided && back ? 1 : 2])];
+  }
+  const axis = node.axis(at, shape.length);
   const length = node.has(1) ? (node.elements(1)?.[0] ?? unknownDimension()) : back && oneSided ? multiplyDimensions(subtractDimensions(shape[axis]!, 1), 2) : shape[axis]!;
   const result = shape.map((size, index) => (index !== axis ? size : oneSided && !back ? addDimensions(floorDivideDimension(length, 2), 1) : length));
   result[result.length - 1] = oneSided && back ? 1 : 2;
