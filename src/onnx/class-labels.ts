@@ -54,7 +54,7 @@ export function classLabelsOf(graph: GraphProto, output: string): string[] | und
   return undefined;
 }
 
-/** The key of `metadata_props` under which a model tells the names of an output's classes, as a JSON list. */
+/** The key of `metadata_props` under which a model tells the names of an output's classes or of an input's columns, as a JSON list. */
 export function outputLabelsKey(output: string): string {
   return `labels.${output}`;
 }

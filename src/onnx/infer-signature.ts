@@ -47,7 +47,10 @@ export function inferSignature(model: ModelProto): InferredSignature {
     const optional = role === 'default' || input.type?.optionalType !== undefined;
     const value = valueOf(input, optional);
     if (typeof value === 'string') leftOut.push({ name, kind: optional ? 'optional input' : 'required input', reason: value });
-    else inputs.push(value);
+    else {
+      const columns = labelsFromMetadata(model, name);
+      inputs.push(columns !== undefined && value.shape?.at(-1) === columns.length ? { ...value, labels: columns } : value);
+    }
   }
 
   const zipMaps = zipMapsOf(graph);
