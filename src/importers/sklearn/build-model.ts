@@ -1,0 +1,139 @@
+/** From a converted estimator to a model: inputs by the names of its columns, outputs by the methods that it has. */
+import type { ModelProto } from '../../onnx/model-proto.ts';
+import { outputLabelsKey } from '../../onnx/class-labels.ts';
+import type { Estimator } from './estimator.ts';
+import { Frame, type Block } from './frame.ts';
+import type { Labels } from './fitted.ts';
+import { DOUBLE, Graph, STRING, type Value } from './graph.ts';
+import { labelAt, labelNames } from './results.ts';
+import { version } from '../../version.ts';
+
+const rowsAxis = 'rows';
+
+/** Names of inputs and outputs that scikit-learn's users know; those of classes are `label` and `probabilities`, as skl2onnx has them. */
+export function buildModel(estimator: Estimator): ModelProto {
+  const graph = new Graph();
+  const { record } = estimator;
+  const rows = inputs(graph, estimator);
+  const labels: Record<string, readonly string[]> = {};
+  const output = (name: string, value: Value, width: number | undefined, names?: Labels) => {
+    const flat = width === undefined;
+    graph.output(name, flat ? graph.squeeze(value, 1) : value, flat ? [rowsAxis] : [rowsAxis, width]);
+    if (names !== undefined) labels[name] = labelNames(names);
+  };
+  const before = graph.outputCount;
+  if (estimator.classifiers !== undefined) severalClassifiers(graph, rows, estimator.classifiers, output);
+  if (estimator.classes !== undefined && estimator.classIndex !== undefined) output('label', labelAt(graph, estimator.classes, estimator.classIndex(rows)), undefined);
+  if (estimator.multilabel !== undefined) output('label', estimator.multilabel(rows), estimator.targets ?? 1);
+  if (estimator.classes !== undefined && estimator.probabilities !== undefined) output('probabilities', estimator.probabilities(rows), estimator.classes.values.length, estimator.classes);
+  else if (estimator.probabilities !== undefined) output('probabilities', estimator.probabilities(rows), estimator.targets ?? 1);
+  if (estimator.cluster !== undefined) output('label', estimator.cluster(rows), undefined);
+  if (estimator.predict !== undefined) output('prediction', estimator.predict(rows), estimator.flat === true || (estimator.flat === undefined && estimator.targets === undefined) ? ((estimator.targets ?? 1) === 1 ? undefined : estimator.targets) : estimator.targets);
+  if (estimator.decision !== undefined) output('decision_function', estimator.decision(rows), estimator.decisionWidth === 1 ? undefined : estimator.decisionWidth);
+  if (estimator.scoreSamples !== undefined) output('score_samples', estimator.scoreSamples(rows), undefined);
+  if (estimator.transform !== undefined && (graph.outputCount === before || estimator.cluster !== undefined || estimator.predict === undefined)) {
+    if (graph.outputCount === before) {
+      const transformed = estimator.transform(rows);
+      if (transformed.width > 0 && !transformed.isText() && transformed.blocks.some((block) => block.value.type === STRING)) record.refuse('it gives numbers and texts side by side; let it give columns of one kind');
+      output('transform', transformed.matrix(), transformed.width);
+    } else {
+      const transformed = estimator.transform(rows);
+      output('transform', transformed.matrix(), transformed.width);
+    }
+  }
+  if (graph.outputCount === before) record.refuse('it has nothing that works on new rows');
+  return graph.model({
+    name: record.name,
+    description: `${record.name} of scikit-learn${record.version === '' ? '' : ` ${record.version}`}`,
+    producer: 'modelport',
+    version,
+    metadata: {
+      framework: 'scikit-learn',
+      ...(record.version === '' ? {} : { framework_version: record.version }),
+      estimator: record.path,
+      ...Object.fromEntries(Object.entries(labels).map(([name, names]) => [outputLabelsKey(name), JSON.stringify(names)])),
+    },
+  });
+}
+
+/** One column a label and one matrix of probabilities a target. */
+function severalClassifiers(graph: Graph, rows: Frame, classifiers: readonly Estimator[], output: (name: string, value: Value, width: number | undefined, names?: Labels) => void): void {
+  const found = classifiers.map((classifier) => ({ classifier, label: labelAt(graph, classifier.classes!, classifier.classIndex!(rows)) }));
+  if (found.every(({ label }) => label.type === found[0]!.label.type)) output('label', graph.concat(found.map(({ label }) => label)), found.length);
+  else for (const [index, { label }] of found.entries()) output(`label_${index}`, label, undefined);
+  for (const [index, { classifier }] of found.entries()) {
+    if (classifier.probabilities !== undefined) output(`probabilities_${index}`, classifier.probabilities(rows), classifier.classes!.values.length, classifier.classes);
+  }
+}
+
+function inputs(graph: Graph, estimator: Estimator): Frame {
+  const { record, kinds } = estimator;
+  if (estimator.takesDocuments === true) return Frame.of(graph, graph.unsqueeze(graph.input('text', STRING, [rowsAxis]), 1), 1);
+  const names = namesOf(estimator);
+  const mixed = kinds !== undefined && new Set(kinds).size > 1;
+  if (kinds !== undefined && ((estimator.takesColumns === true && (names !== undefined || mixed)) || mixed)) {
+    const used = new Set<string>();
+    const blocks = kinds.map((kind, index): Block => {
+      const name = names?.[index] ?? `x${index}`;
+      if (used.has(name)) record.refuse(`two of its columns are named '${name}'`);
+      used.add(name);
+      if (kind === 'unused') return { value: graph.doubles([0], [1, 1]), width: 1 };
+      return { value: graph.input(name, kind === 'text' ? STRING : DOUBLE, [rowsAxis, 1]), width: 1 };
+    });
+    return new Frame(graph, blocks, names);
+  }
+  const width = kinds?.length ?? widthOf(estimator);
+  const text = kinds?.[0] === 'text';
+  return new Frame(graph, [{ value: graph.input('X', text ? STRING : DOUBLE, [rowsAxis, width]), width }], names);
+}
+
+/** An outer estimator may not know its columns: then the first inside does. */
+function widthOf({ record }: Estimator): number {
+  return featureCount(record, 0) ?? record.refuse('it does not say how many columns it takes (n_features_in_); save it with scikit-learn 0.24 or newer');
+}
+
+function featureCount(record: Estimator['record'], depth: number): number | undefined {
+  const own = record.has('n_features_in_') ? record.number('n_features_in_') : record.featureNames?.length;
+  if (own !== undefined || depth > 20) return own;
+  if (record.has('steps')) {
+    for (const step of record.list('steps')) {
+      const inner = Array.isArray(step) ? record.of(step[1]) : undefined;
+      const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
+      if (count !== undefined) return count;
+    }
+  }
+  if (record.has('transformer_list')) {
+    for (const part of record.list('transformer_list')) {
+      const inner = Array.isArray(part) ? record.of(part[1]) : undefined;
+      const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
+      if (count !== undefined) return count;
+    }
+  }
+  for (const name of ['best_estimator_', 'estimator_', 'estimator', 'regressor_']) {
+    const inner = record.of(record.get(name));
+    const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
+    if (count !== undefined) return count;
+  }
+  return undefined;
+}
+
+function namesOf({ record }: Estimator): readonly string[] | undefined {
+  return featureNames(record, 0);
+}
+
+function featureNames(record: Estimator['record'], depth: number): readonly string[] | undefined {
+  const own = record.featureNames;
+  if (own !== undefined || depth > 20) return own;
+  if (record.has('steps')) {
+    const first = record.list('steps')[0];
+    const inner = Array.isArray(first) ? record.of(first[1]) : undefined;
+    return inner === undefined ? undefined : featureNames(inner, depth + 1);
+  }
+  for (const name of ['best_estimator_', 'estimator_', 'estimator', 'regressor_']) {
+    const inner = record.of(record.get(name));
+    const found = inner === undefined ? undefined : featureNames(inner, depth + 1);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+

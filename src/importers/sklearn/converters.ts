@@ -1,0 +1,40 @@
+/** Every estimator that is covered: one table, `module.Class` → converter. */
+import { nearest } from '../../lib/nearest.ts';
+import { boosting } from './boosting.ts';
+import { compositions } from './compose.ts';
+import { decompositions } from './decomposition.ts';
+import { encoders } from './encoders.ts';
+import { ensembles } from './ensembles.ts';
+import type { Convert, Converter, Converters } from './estimator.ts';
+import { linear } from './linear.ts';
+import { neighbors } from './neighbors.ts';
+import { networks } from './networks.ts';
+import { probabilistic } from './probabilistic.ts';
+import { scalers } from './scalers.ts';
+import { selections } from './selection.ts';
+import { supportVectors } from './support-vectors.ts';
+import { trees } from './trees.ts';
+
+export const converters: Converters = { ...linear, ...trees, ...boosting, ...ensembles, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...compositions };
+
+/** Modules moved over the years; a class is also found by its package and name. */
+const byPackage = new Map<string, Converter>(Object.entries(converters).map(([path, converter]) => [shortPath(path), converter]));
+
+/** `sklearn.linear_model._base.LinearRegression` → `sklearn.linear_model.LinearRegression`. */
+function shortPath(path: string): string {
+  const parts = path.split('.');
+  return [...parts.slice(0, 2), parts.at(-1)!].join('.');
+}
+
+/** Throws `INVALID_MODEL` where the class is not covered. */
+export const convert: Convert = (record) => {
+  const converter = converters[record.path] ?? byPackage.get(shortPath(record.path));
+  if (converter === undefined) return record.refuse(reasonFor(record.path));
+  return converter(record, convert);
+};
+
+function reasonFor(path: string): string {
+  if (!path.startsWith('sklearn.')) return 'it is not a class of scikit-learn. Do its work before the model, or replace it with an estimator of scikit-learn';
+  const near = nearest(path.split('.').at(-1)!, [...byPackage.keys()].map((known) => known.split('.').at(-1)!));
+  return `it is not covered${near === undefined ? '' : ` (${near} is)`}. Serve it in Python, or convert it with skl2onnx and serve the .onnx file`;
+}
