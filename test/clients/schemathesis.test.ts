@@ -16,8 +16,7 @@ describe.skipIf(skipUnless('schemathesis', python))('schemathesis finds no fault
     { name: 'the example models', args: ['examples/models'], environment: {}, durationS: 50, operations: 20 },
     {
       name: 'models of every datatype, with a state, with several answers',
-      // In mode explicit, so that what is loaded can be loaded and unloaded at random, too.
-      args: [join(clientModels, 'more'), '--model-control-mode', 'explicit', ...['datatypes', 'running_sum', 'scores', 'repeat_int32'].flatMap((model) => ['--load-model', model])],
+      args: ['datatypes', 'running_sum', 'scores', 'repeat_int32'].map((model) => join(clientModels, 'more', model)),
       environment: repeatRuntime,
       durationS: 40,
       operations: 16,

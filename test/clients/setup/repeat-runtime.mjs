@@ -1,11 +1,21 @@
 /**
  * A runtime for one model, repeat_int32: it answers a request once for each element of IN, DELAY milliseconds after the one
- * before. Loaded into the command line with `node --import`, since no model format has a model like it.
+ * before, and ends WAIT milliseconds later; neither is more than a second. Loaded into the command line with `node --import`, since no model format has a model like it.
  */
 import { isMainThread } from 'node:worker_threads';
-import { setTimeout as delay } from 'node:timers/promises';
 import { readOnnxFacts } from '../../../dist/onnx/onnx-facts.js';
 import { runtimes } from '../../../dist/runtimes/index.js';
+
+/** Ends early where the call is cancelled. */
+function delay(durationMs, call) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, Math.min(durationMs, 1000));
+    call.onCancel(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
 
 const repeat = {
   name: 'repeat',
@@ -20,9 +30,9 @@ const repeat = {
         for (const [index, value] of inputs.get('IN').data.entries()) {
           if (call.cancelled) return;
           yield { outputs: new Map([['OUT', { datatype: 'INT32', shape: [1], data: Int32Array.of(value) }]]) };
-          await delay(delays[index] ?? 0);
+          await delay(delays[index] ?? 0, call);
         }
-        await delay(inputs.get('WAIT').data[0]);
+        await delay(inputs.get('WAIT').data[0], call);
       },
       async [Symbol.asyncDispose]() {},
     };
