@@ -15,7 +15,7 @@ export interface TensorSpec {
   /** The axis along which rows of different requests are joined; undefined for a tensor that has no rows (a scalar, a state). */
   readonly batchAxis?: number;
   readonly optional?: boolean;
-  /** Names of the classes along the last axis. */
+  /** Names along the last axis: of an output's classes, of an input's columns. */
   readonly labels?: readonly string[];
   /** Element that fills rows of unequal length where the model allows padding. */
   readonly padValue?: number;

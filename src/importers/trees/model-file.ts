@@ -1,29 +1,11 @@
 /** Reads model files whole, with a limit, and what JSON says in them, with errors that name the place. */
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
 import { ModelportError } from '../../errors.ts';
 
 /** A text of JavaScript is no longer than about half a gigabyte. */
 const mostBytes = 480 << 20;
-
-/** The first bytes of the artifact's main file; none where it can't be read. */
-export function readStart(artifact: Artifact, length = 1 << 16): Buffer {
-  let descriptor: number;
-  try {
-    descriptor = openSync(join(artifact.directory, artifact.main), 'r');
-  } catch {
-    return Buffer.alloc(0);
-  }
-  try {
-    const bytes = Buffer.alloc(length);
-    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, 0));
-  } catch {
-    return Buffer.alloc(0);
-  } finally {
-    closeSync(descriptor);
-  }
-}
 
 /** Throws `INVALID_MODEL` where the file is too large or can't be read. */
 export function readWhole(artifact: Artifact): Buffer {

@@ -2,11 +2,13 @@
 import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
+import { outputLabelsKey } from '../../onnx/class-labels.ts';
 import { constantTensor } from '../../onnx/constant-tensor.ts';
 import { ElementType } from '../../onnx/data-type.ts';
 import { GraphBuilder, type Value } from '../../onnx/graph-builder.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
 import { writeModelBytes } from '../../onnx/write-model.ts';
+import { version } from '../../version.ts';
 
 /** Numbers, [rows, targets]. */
 export interface NumberAnswer {
@@ -47,30 +49,32 @@ export interface TabularModel {
   answer(graph: GraphBuilder, rows: Value): Answer;
 }
 
-/** Keys of the file's metadata under which names of columns lie: a JSON list, of the input or output that the key ends with. */
-export const labelsKey = (tensor: string): string => `modelport.labels.${tensor}`;
-
 /**
- * The model's input is `input` [batch, features]. One number a row is `prediction` [batch], several [batch, targets]; classes are `label` [batch] and
+ * The model's input is `X` [batch, features]. One number a row is `prediction` [batch], several [batch, targets]; classes are `label` [batch] and
  * `probabilities` [batch, classes].
  */
 export function buildTabularModel(model: TabularModel): ModelProto {
   const graph = new GraphBuilder({ opset: 21, machineLearningOpset: model.machineLearningOpset });
   const { featureNames } = model;
-  const rows = graph.input('input', model.elementType, ['batch', model.featureCount], featureNames === undefined ? undefined : `columns: ${featureNames.slice(0, 50).join(', ')}${featureNames.length > 50 ? ' …' : ''}`);
+  const rows = graph.input('X', model.elementType, ['batch', model.featureCount], featureNames === undefined ? undefined : `columns: ${featureNames.slice(0, 50).join(', ')}${featureNames.length > 50 ? ' …' : ''}`);
   const answer = model.answer(graph, rows);
-  const metadata: Record<string, string> = featureNames === undefined ? {} : { [labelsKey('input')]: JSON.stringify(featureNames) };
+  const metadata: Record<string, string> = {
+    framework: model.producer.name,
+    ...(model.producer.version === '' ? {} : { framework_version: model.producer.version }),
+    estimator: model.description,
+    ...(featureNames === undefined ? {} : { [outputLabelsKey('X')]: JSON.stringify(featureNames) }),
+  };
   if (answer.kind === 'numbers') {
     const targets = answer.values.shape?.[1];
     const values = targets === 1 ? graph.op.squeeze(answer.values, 1) : answer.values;
     graph.output(graph.refine(values, { shape: targets === 1 ? ['batch'] : ['batch', targets ?? -1] }), 'prediction');
   } else {
     const names = answer.labels.map(String);
-    metadata[labelsKey('probabilities')] = JSON.stringify(names);
+    metadata[outputLabelsKey('probabilities')] = JSON.stringify(names);
     const count = answer.labels.length;
     const texts = answer.labels.some((label) => typeof label === 'string');
     if (answer.kind === 'labels') {
-      metadata[labelsKey('label')] = JSON.stringify(names);
+      metadata[outputLabelsKey('label')] = JSON.stringify(names);
       graph.output(graph.refine(answer.given, { shape: ['batch', count] }), 'label');
     } else {
       const inOrder = answer.labels.every((label, index) => label === index);
@@ -79,7 +83,7 @@ export function buildTabularModel(model: TabularModel): ModelProto {
     }
     graph.output(graph.refine(answer.probabilities, { shape: ['batch', count] }), 'probabilities');
   }
-  return graph.build({ name: model.producer.name, producer: { name: 'modelport', version: '' }, docString: `${model.description} (imported from ${model.producer.name} ${model.producer.version})`, metadata });
+  return graph.build({ name: model.producer.name, producer: { name: 'modelport', version }, docString: `${model.description} (imported from ${model.producer.name} ${model.producer.version})`, metadata });
 }
 
 /** Two columns of one column p, [rows, 1]: 1 - p and p. The class is the second where p > 1/2. */

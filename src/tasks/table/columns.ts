@@ -57,7 +57,7 @@ function matrixColumns(input: TensorSpec, features: readonly FeatureOptions[] | 
   const width = typeof last === 'number' && last > 0 ? last : undefined;
   if (features === undefined) {
     if (width === undefined) throw new ModelportError('INVALID_CONFIG', `input '${input.name}' takes any number of columns: name them with task.features`, { at: 'task.features' });
-    return Array.from({ length: width }, (_, place) => column(input, place, { name: width === 1 ? input.name : `feature_${place}` }));
+    return Array.from({ length: width }, (_, place) => column(input, place, { name: width === 1 ? input.name : (input.labels?.[place] ?? `feature_${place}`) }));
   }
   if (width !== undefined && features.length !== width) {
     throw new ModelportError('INVALID_CONFIG', `task.features names ${features.length} columns, but input '${input.name}' takes ${width}`, { at: 'task.features' });
