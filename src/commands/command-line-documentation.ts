@@ -37,7 +37,7 @@ function commandSection(programName: string, command: Command): string {
 
 function optionRow(option: Option): string {
   const { defaultValue, defaultValueDescription } = option as { defaultValue?: unknown; defaultValueDescription?: string };
-  const shown = defaultValueDescription ?? (defaultValue === undefined || defaultValue === false ? '' : String(defaultValue as string | number | boolean));
+  const shown = defaultValueDescription ?? (defaultValue === undefined || defaultValue === false ? '' : typeof defaultValue === 'string' ? defaultValue : JSON.stringify(defaultValue));
   return `| \`${option.flags}\` | ${cell([option.description, choices(option.argChoices)].filter((part) => part !== '').join('; '))} | ${shown === '' ? '' : `\`${shown}\``} |`;
 }
 

@@ -8,6 +8,7 @@ import { humanBytes, humanCount } from '../../src/lib/human-number.ts';
 import { readOnnxFacts } from '../../src/onnx/onnx-facts.ts';
 import { writeModelBytes } from '../../src/onnx/write-model.ts';
 import { fixture, fixtureDirectory, fixturePath } from '../onnx/fixtures.ts';
+import { root, runModelport } from '../start-modelport.ts';
 
 let directory: string;
 beforeAll(() => {
@@ -76,6 +77,32 @@ describe('inspect', () => {
     });
     expect(text).toMatch(/Config in force\n {2}instances\.kind {2}inline {2}measured at warm-up: a run takes 20 µs/);
     expect(text).toMatch(/! a field is not honoured/);
+  });
+
+  it('gives origins their room at every width, long values a line of their own, and defaults the end', async () => {
+    const config = { task: { name: 'tabular-classification', labels: ['setosa', 'versicolor', 'virginica'] }, batching: { maxSize: 64 }, cache: false };
+    const reason = 'the axis of rows is in input and output, always first, so requests can be joined into one run';
+    const origins = [
+      { path: 'cache', source: 'default' as const },
+      { path: 'batching.maxSize', source: 'the graph', reason },
+      { path: 'task', source: 'model.yaml:4' },
+    ];
+    for (const columns of [80, 100, 120]) {
+      const lines = (await inspect(fixturePath('mlp.onnx'), { columns, config: { config, origins, warnings: [] } })).split('\n');
+      const table = lines.slice(lines.indexOf('Config in force') + 1);
+      expect(table.every((line) => line.length <= columns)).toBe(true);
+      expect(table[0]).toMatch(/^ {2}batching\.maxSize {2}64 {2}the graph: the axis of rows is/);
+      const task = table.findIndex((line) => line.startsWith('  task'));
+      expect(table[task + 1]!.trim()).toBe('model.yaml:4');
+      expect(table.slice(task + 2, task + 4)).toEqual(['  by default', expect.stringMatching(/^ {2}cache +false$/)]);
+      // The origin of two words a line would be one of twenty columns.
+      expect(table.slice(0, task).length).toBeLessThanOrEqual(3);
+    }
+  });
+
+  it('of an ensemble alone says which folder to name', async () => {
+    const { code, stderr } = await runModelport(['inspect', 'examples/models/iris-ensemble']);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`modelport inspect ${join(root, 'examples/models')}`)]);
   });
 
   it('finds the model in a folder, the newest version first', async () => {

@@ -187,6 +187,14 @@ export class LoadGenerator implements SocketEvents {
   /** Begins the requests whose moment has come, and comes back for the next one. */
   #arrive(): void {
     if (this.#ending) return;
+    this.#beginDue();
+    if (this.#nextMs >= this.#untilMs) return;
+    const gap = this.#nextMs - performance.now();
+    if (this.#spec.spin && gap < 2) setImmediate(() => this.#arrive());
+    else setTimeout(() => this.#arrive(), Math.max(0, gap - (this.#spec.spin ? 1.5 : 0)));
+  }
+
+  #beginDue(): void {
     const now = performance.now();
     while (this.#nextMs <= now && this.#nextMs < this.#untilMs) {
       const intended = this.#nextMs;
@@ -202,10 +210,6 @@ export class LoadGenerator implements SocketEvents {
         if (intended >= this.#fromMs) this.#waited++;
       }
     }
-    if (this.#nextMs >= this.#untilMs) return;
-    const gap = this.#nextMs - performance.now();
-    if (this.#spec.spin && gap < 2) setImmediate(() => this.#arrive());
-    else setTimeout(() => this.#arrive(), Math.max(0, gap - (this.#spec.spin ? 1.5 : 0)));
   }
 
   #gapMs(): number {
@@ -222,6 +226,8 @@ export class LoadGenerator implements SocketEvents {
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
+        // Those whose moment came while this thread was held up are begun, late as they are.
+        if (this.#spec.ratePerSecond !== undefined) this.#beginDue();
         this.#ending = true;
         this.#settle = undefined;
         resolve();

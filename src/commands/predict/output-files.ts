@@ -60,13 +60,15 @@ export class OutputFiles {
     const done = new DoneRows();
     let [keptBytes, keptErrorBytes] = [0, 0];
     if (mode === 'resume') {
-      // A whole output may be gone on with, too: its input has grown.
-      if (!existsSync(part) && existsSync(path)) {
+      // A whole output may be gone on with, too: its input has grown. It keeps its name until it is known to be one.
+      const whole = !existsSync(part) && existsSync(path);
+      const [answersFile, errorsFile] = whole ? [path, errors] : [part, `${errors}.part`];
+      if (existsSync(answersFile)) keptBytes = await readDone(answersFile, done, header, delimiter, key);
+      if (existsSync(errorsFile)) keptErrorBytes = await readDone(errorsFile, done, '', undefined, key);
+      if (whole) {
         await rename(path, part);
         if (existsSync(errors)) await rename(errors, `${errors}.part`);
       }
-      if (existsSync(part)) keptBytes = await readDone(part, done, header, delimiter, key);
-      if (existsSync(`${errors}.part`)) keptErrorBytes = await readDone(`${errors}.part`, done, '', undefined, key);
     }
     const files = new OutputFiles(options, done, await PartFile.open(path, keptBytes), await PartFile.open(errors, keptErrorBytes));
     if (keptBytes === 0 && header !== '') files.#answers.add(header);
@@ -125,7 +127,7 @@ export class OutputFiles {
   #flushSometimes(): Promise<void> {
     if (this.#answers.length + this.#errors.length > flushAtLength) return this.flush();
     // Inputs may come slowly, and whoever follows the output wants to see them. A failure is told by the next write, or the end.
-    this.#timer ??= setTimeout(() => this.flush().catch(() => {}), flushAfterMs);
+    this.#timer ??= setTimeout(() => void this.flush().catch(() => {}), flushAfterMs);
     return Promise.resolve();
   }
 }

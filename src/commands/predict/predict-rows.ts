@@ -1,6 +1,6 @@
 /** Many inputs through a model: enough at once to fill its batches, answers in order, bad rows aside, stopped without loss. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isModelportError, ModelportError } from '../../errors.ts';
+import { isModelportError, type ModelportError } from '../../errors.ts';
 import { inOrder, untilAborted } from '../../lib/in-order.ts';
 import { bar, humanSeconds, LiveLine } from '../../lib/live-line.ts';
 import type { Style } from '../../lib/terminal.ts';

@@ -35,7 +35,7 @@ export async function readInputs(inputs: readonly string[], predictor: Predictor
   const reader = new InputReader(predictor, options, properties, fixed);
   if (inputs.length === 0) throw new ModelportError('INVALID_USAGE', `nothing to predict: ${reader.expected()}`);
   if (inputs.length === 1) return reader.one(inputs[0]!);
-  const files = (await Promise.all(inputs.map((input) => (isGlob(input) && !existsSync(input) ? expandGlob(input) : [input.replace(/^@/, '')])))).flat();
+  const files = (await Promise.all(inputs.map(async (input) => (isGlob(input) && !existsSync(input) ? expandGlob(input) : [input.replace(/^@/, '')])))).flat();
   return reader.files(files);
 }
 

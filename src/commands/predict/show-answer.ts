@@ -65,7 +65,7 @@ function table(rows: readonly Record<string, unknown>[], style: Style, columns: 
 /** The answer to tensors: each output with its shape and as many elements as one reads. */
 export function showTensors(text: string, style: Style, columns: number): string {
   const { outputs } = JSON.parse(exact(text)) as { readonly outputs: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[]; readonly data: readonly unknown[] }[] };
-  return `${outputs.map(({ name, datatype, shape, data }) => `${style.bold(printable(name))}  ${style.dim(`${datatype} [${shape.join(', ')}]`)}\n${elements(data.flat(Infinity) as unknown[], shape, style, columns)}`).join('\n\n')}\n`;
+  return `${outputs.map(({ name, datatype, shape, data }) => `${style.bold(printable(name))}  ${style.dim(`${datatype} [${shape.join(', ')}]`)}\n${elements(data.flat(Infinity), shape, style, columns)}`).join('\n\n')}\n`;
 }
 
 function elements(data: readonly unknown[], shape: readonly number[], style: Style, columns: number): string {
