@@ -49,7 +49,7 @@ function differences(found, expected, datatype) {
 async function run(sample) {
   const importer = importers[sample.framework];
   const artifact = { format: 'unknown', directory: folder, main: sample.file, files: [], metadata: {} };
-  for (const [name, other] of Object.entries(importers)) if ((await other.accepts(artifact)) !== (name === sample.framework)) return { outcome: 'wrong', reason: `${name} ${name === sample.framework ? 'does not accept' : 'accepts'} it` };
+  for (const [name, other] of Object.entries(importers)) if (other.accepts(readFileSync(join(folder, sample.file)).subarray(0, 1 << 16), statSync(join(folder, sample.file)).size) !== (name === sample.framework)) return { outcome: 'wrong', reason: `${name} ${name === sample.framework ? 'does not accept' : 'accepts'} it` };
   let imported;
   try {
     imported = await importer.import(artifact, join(folder, 'imported', `${sample.framework}-${sample.name}`));

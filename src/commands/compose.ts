@@ -3,6 +3,7 @@ import type { Artifact } from '../artifact.ts';
 import { isTritonConfigJson, readTritonConfigJson, readTritonConfigText } from '../formats/triton-model-config.ts';
 import type { Log } from '../observability/log.ts';
 import { ModelStatistics, withStatistics } from '../observability/model-statistics.ts';
+import { importers } from '../importers/index.ts';
 import { looksLikeOnnx } from '../onnx/looks-like-onnx.ts';
 import { runtimes } from '../runtimes/index.ts';
 import remoteRuntime from '../runtimes/remote/remote-runtime.ts';
@@ -17,8 +18,9 @@ import { liftToTask } from './lift-to-task.ts';
 
 /** Kinds of model files, found by content. */
 export const formats: readonly ModelFormat[] = [
-  { name: 'onnx', extensions: ['.onnx'], defaultFile: 'model.onnx', recognize: looksLikeOnnx },
-  { name: 'remote', extensions: [], defaultFile: '', recognize: () => false, withoutFile: true },
+  { name: 'onnx', extensions: ['.onnx'], defaultFiles: ['model.onnx'], recognize: looksLikeOnnx },
+  ...importers.map((importer): ModelFormat => ({ name: importer.name, extensions: importer.extensions, defaultFiles: importer.defaultFiles, recognize: (start, sizeBytes) => importer.accepts(start, sizeBytes) })),
+  { name: 'remote', extensions: [], defaultFiles: [], recognize: () => false, withoutFile: true },
 ];
 
 /** Configs of other servers that are read beside our own. */
@@ -26,12 +28,14 @@ export const foreignConfigs: readonly ForeignConfigFormat[] = [
   { fileName: 'config.pbtxt', readText: readTritonConfigText, recognizesJson: isTritonConfigJson, readJson: readTritonConfigJson },
 ];
 
-/** Reads and verifies a model file, or asks the server that has the model. Throws `INVALID_MODEL`, `UNAVAILABLE`. */
-export async function openArtifact(artifact: Artifact): Promise<OpenedArtifact> {
-  if (artifact.format === 'remote') return openRemote(artifact);
+/** Reads and verifies a model file, imports one of another framework, or asks the server that has the model. Throws `INVALID_MODEL`, `UNAVAILABLE`. */
+export async function openArtifact(given: Artifact, cacheDirectory?: string): Promise<OpenedArtifact> {
+  if (given.format === 'remote') return openRemote(given);
+  const importer = importers.find(({ name }) => name === given.format);
+  const artifact = importer === undefined ? given : await (await import('./import-artifact.ts')).importArtifact(given, importer, cacheDirectory);
   const { readOnnxFacts } = await import('../onnx/onnx-facts.ts');
   const { signature, warnings, metadata, longWork } = readOnnxFacts(artifact);
-  return { artifact: { ...artifact, metadata, ...(longWork === undefined ? {} : { longWork }) }, facts: { signature, source: `${artifact.main} (graph)` }, platform: 'onnxruntime_onnx', warnings };
+  return { artifact: { ...artifact, metadata, ...(longWork === undefined ? {} : { longWork }) }, facts: { signature, source: `${given.main} (graph)` }, platform: 'onnxruntime_onnx', warnings };
 }
 
 async function openRemote(artifact: Artifact): Promise<OpenedArtifact> {
@@ -41,18 +45,20 @@ async function openRemote(artifact: Artifact): Promise<OpenedArtifact> {
 
 export interface RepositoryOptions extends Pick<FolderModelRepositoryOptions, 'paths' | 'mode' | 'loadModels' | 'pollMs' | 'storeFiles'> {
   readonly log: Log;
+  /** Where what is imported is kept; default: the user's cache folder. */
+  readonly cacheDirectory?: string;
   readonly responseCacheBytes: number;
   /** How much there is of each resource that models hold while they run. */
   readonly resources: Readonly<Record<string, number>>;
 }
 
 export function createRepository(options: RepositoryOptions): FolderModelRepository {
-  const { log, responseCacheBytes, resources, ...found } = options;
+  const { log, responseCacheBytes, resources, cacheDirectory, ...found } = options;
   const repository: FolderModelRepository = new FolderModelRepository({
     ...found,
     formats,
     foreignConfigs,
-    open: openArtifact,
+    open: (artifact) => openArtifact(artifact, cacheDirectory),
     assemble: createAssemble({
       runtimes,
       createStatistics: () => new ModelStatistics(),

@@ -36,6 +36,7 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
     },
     log: quietly(log, quiet),
     responseCacheBytes: flags.responseCacheSize,
+    ...(flags.cacheDir === undefined ? {} : { cacheDirectory: flags.cacheDir }),
     resources: readResources(flags.rateLimitResource ?? []),
   });
   const tracing = flags.traceUrl === undefined ? undefined : await (await import('../observability/tracing.ts')).startTracing({ url: flags.traceUrl, serviceName: flags.serverName, version, sampleRatio: 1 });

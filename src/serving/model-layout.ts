@@ -26,8 +26,9 @@ export interface ModelFormat {
   readonly name: string;
   /** Endings that make a file a candidate: `.onnx`. What it is, its content says. */
   readonly extensions: readonly string[];
-  /** The file that a folder's model has by default: `model.onnx`. */
-  readonly defaultFile: string;
+  /** The files that a folder's model has by default, first match first: `model.onnx`. */
+  readonly defaultFiles: readonly string[];
+  /** `start`: up to 64 KB. */
   recognize(start: Uint8Array, sizeBytes: number): boolean;
   /** A model of this format has no file, only a config that names the format (`format: remote`). */
   readonly withoutFile?: boolean;
@@ -167,7 +168,7 @@ class LayoutScan {
   /** A model that is a file of its own. */
   async #file(directory: string, file: string, place: string): Promise<void> {
     const real = await realpath(directory);
-    const isDefault = this.#options.formats.some((format) => format.defaultFile === file);
+    const isDefault = this.#options.formats.some((format) => format.defaultFiles.includes(file));
     const stem = basename(file, extname(file));
     const inVersionFolder = isDefault && versionPattern.test(basename(real));
     const owner = inVersionFolder ? dirname(real) : real;
@@ -323,7 +324,7 @@ class LayoutScan {
   }
 
   #defaultFile(listing: Listing): string | undefined {
-    return this.#options.formats.map((format) => format.defaultFile).find((file) => listing.files.includes(file) || listing.folders.includes(file));
+    return this.#options.formats.flatMap((format) => format.defaultFiles).find((file) => listing.files.includes(file) || listing.folders.includes(file));
   }
 }
 
@@ -347,7 +348,7 @@ export async function findModelFile(directory: string, wanted: string | undefine
     for (const name of [wanted, `${wanted}/${basename(wanted)}`]) if (await isFile(name)) return name;
     throw new ModelportError('INVALID_MODEL', `the model file ${wanted} is not in ${directory}`, { at: directory });
   }
-  for (const { defaultFile } of formats) {
+  for (const defaultFile of formats.flatMap((format) => format.defaultFiles)) {
     for (const name of [defaultFile, `${defaultFile}/${defaultFile}`]) if (await isFile(name)) return name;
   }
   const names = (await readdir(directory)).filter((name) => !ignoredPattern.test(name)).sort();
@@ -359,13 +360,15 @@ export async function findModelFile(directory: string, wanted: string | undefine
   if (candidates.length > 1) {
     throw new ModelportError('INVALID_MODEL', `${directory} holds several model files: ${candidates.join(', ')}. Name one with \`file\` in model.yaml`, { at: directory });
   }
-  const expected = formats.filter(({ withoutFile }) => withoutFile !== true).map((format) => format.defaultFile).join(' or ');
+  const expected = [...new Set(formats.flatMap((format) => format.defaultFiles))].join(', ');
   throw new ModelportError('INVALID_MODEL', `no model file in ${directory}: expected ${expected}; it holds ${names.slice(0, 10).join(', ') || 'nothing'}`, { at: directory });
 }
 
+const recognizedBytes = 1 << 16;
+
 /** The format of a file, by its content. Throws `INVALID_MODEL` saying what the file looks like instead. */
 export async function recognizeFormat(path: string, formats: readonly ModelFormat[]): Promise<string> {
-  const [start, status] = await Promise.all([readStart(path), stat(path)]).catch((cause: unknown) => {
+  const [start, status] = await Promise.all([readStart(path, recognizedBytes), stat(path)]).catch((cause: unknown) => {
     throw new ModelportError('INVALID_MODEL', `can't read ${path}: ${(cause as Error).message}`, { at: path, cause });
   });
   const content = describeContent(start);

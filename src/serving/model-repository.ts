@@ -388,7 +388,7 @@ function notPolled(name: string): ModelportError {
 
 function nothingFound(paths: readonly string[], { formats }: LoadFunctions): ModelportError {
   const [format] = formats;
-  const expected = format === undefined ? 'a model' : `${format.defaultFile}, *${format.extensions[0]}, <name>/${format.defaultFile} or <name>/<version>/${format.defaultFile}`;
+  const expected = format === undefined ? 'a model' : `${format.defaultFiles[0]}, *${format.extensions[0]}, <name>/${format.defaultFiles[0]} or <name>/<version>/${format.defaultFiles[0]}`;
   return new ModelportError('INVALID_USAGE', `no model in ${paths.join(', ')}: expected ${expected}`, { at: paths[0] ?? '' });
 }
 

@@ -43,7 +43,7 @@ export function toyText(toy: Toy = {}): string {
 export const toyFormat: ModelFormat = {
   name: 'onnx',
   extensions: ['.onnx'],
-  defaultFile: 'model.onnx',
+  defaultFiles: ['model.onnx'],
   recognize: (start) => Buffer.from(start).toString('latin1').startsWith('TOY\n'),
 };
 

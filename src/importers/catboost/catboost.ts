@@ -3,22 +3,22 @@ import type { Artifact } from '../../artifact.ts';
 import type { Importer } from '../../importer.ts';
 import { constantTensor } from '../../onnx/constant-tensor.ts';
 import { ElementType } from '../../onnx/data-type.ts';
-import { naming, parseJson, readStart, readWhole, refused, type Item } from '../trees/model-file.ts';
+import { naming, parseJson, readWhole, refused, type Item } from '../trees/model-file.ts';
 import { writeTabularModel, type TabularModel } from '../trees/tabular-model.ts';
 import { machineLearningOpsetOf, sumOfTrees } from '../trees/tree-ensemble.ts';
 import { answerOf } from './answers.ts';
 import { readForest } from './read-trees.ts';
 
-export const catboost: Importer = { name: 'catboost', accepts, import: importModel };
+export const catboost: Importer = { name: 'catboost', extensions: ['.cbm'], defaultFiles: ['model.json'], version: 1, accepts, import: importModel };
 
 /** The keys of the document come in the order of the alphabet, and the first may be longer than what is read here. */
 function looksLikeJson(text: string): boolean {
   return /^\s*\{\s*"(?:ctr_data|features_info|model_info|oblivious_trees)"\s*:/.test(text) && /"(?:float_features|categorical_features|hash_stride|catboost_version_info|leaf_values|text_features|embedding_features)"\s*:/.test(text);
 }
 
-function accepts(artifact: Artifact): Promise<boolean> {
-  const text = readStart(artifact).toString('latin1');
-  return Promise.resolve(text.startsWith('CBM1') || looksLikeJson(text));
+function accepts(start: Uint8Array): boolean {
+  const text = Buffer.from(start).toString('latin1');
+  return text.startsWith('CBM1') || looksLikeJson(text);
 }
 
 /** The model of a file's bytes. Throws `INVALID_MODEL`. */

@@ -4,17 +4,17 @@ import type { Importer } from '../../importer.ts';
 import { constantTensor } from '../../onnx/constant-tensor.ts';
 import { ElementType } from '../../onnx/data-type.ts';
 import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
-import { naming, readStart, readWhole, refused } from '../trees/model-file.ts';
+import { naming, readWhole, refused } from '../trees/model-file.ts';
 import { writeTabularModel, type TabularModel } from '../trees/tabular-model.ts';
 import { machineLearningOpsetOf, sumOfTrees } from '../trees/tree-ensemble.ts';
 import { readModelText, type ModelText } from './model-text.ts';
 import { objectiveOf } from './objectives.ts';
 import { linearWidth, readForest } from './read-trees.ts';
 
-export const lightgbm: Importer = { name: 'lightgbm', accepts, import: importModel };
+export const lightgbm: Importer = { name: 'lightgbm', extensions: [], defaultFiles: ['model.txt'], version: 1, accepts, import: importModel };
 
-function accepts(artifact: Artifact): Promise<boolean> {
-  return Promise.resolve(/^tree\r?\nversion=v\d+\r?\n/.test(readStart(artifact, 64).toString('latin1')));
+function accepts(start: Uint8Array): boolean {
+  return /^tree\r?\nversion=v\d+\r?\n/.test(Buffer.from(start.subarray(0, 64)).toString('latin1'));
 }
 
 /** The model of a text. Throws `INVALID_MODEL`. */

@@ -86,6 +86,17 @@ export class Item {
     return number;
   }
 
+  /** A list of numbers in which some may be missing: NaN. */
+  numbersOrMissing(length?: number): ArrayLike<number> {
+    if (ArrayBuffer.isView(this.value)) {
+      const { length: found } = this.value as unknown as ArrayLike<number>;
+      return length === undefined || found === length ? (this.value as unknown as ArrayLike<number>) : this.numbers(length);
+    }
+    if (!Array.isArray(this.value)) throw this.wrong('a list of numbers');
+    const present = new Item((this.value as unknown[]).map((element) => (element === null || Number.isNaN(element) ? 0 : element)), this.at).numbers(length);
+    return Float64Array.from(present, (element, index) => ((this.value as unknown[])[index] === null ? Number.NaN : element));
+  }
+
   /** A list of numbers; `length` where it must have one. */
   numbers(length?: number): ArrayLike<number> {
     const { value } = this;
@@ -109,10 +120,16 @@ export class Item {
   }
 }
 
-/** Throws `INVALID_MODEL` where it is no JSON. */
+/** Numbers that JSON does not have but that are written nevertheless become null. Throws `INVALID_MODEL` where it is no JSON. */
 export function parseJson(bytes: Uint8Array): Item {
   try {
-    return new Item(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), '');
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    try {
+      return new Item(JSON.parse(text), '');
+    } catch (error) {
+      if (!/[:,[]\s*-?(?:NaN|Infinity|nan|inf)\b/.test(text)) throw error;
+      return new Item(JSON.parse(text.replaceAll(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity|nan|inf)\b/g, (token) => (token.startsWith('"') ? token : 'null'))), '');
+    }
   } catch (error) {
     throw new ModelportError('INVALID_MODEL', `it is no valid JSON: ${(error as Error).message}`, { cause: error });
   }

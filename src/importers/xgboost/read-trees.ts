@@ -32,7 +32,8 @@ function readTree(tree: Item, target: number, { outputCount }: Outputs, weight: 
   if (count === 0) throw refused(`${tree.at} has no nodes`, tree.at);
   const rights = tree.member('right_children').numbers(count);
   const features = tree.member('split_indices').numbers(count);
-  const conditions = tree.member('split_conditions').numbers(count);
+  // Versions 2 and 3.0 leave garbage where a node has a set of categories or a vector.
+  const conditions = tree.member('split_conditions').numbersOrMissing(count);
   const missing = tree.member('default_left').numbers(count);
   const kinds = tree.member('split_type');
   const types = kinds.isAbsent ? new Uint8Array(count) : kinds.numbers(count);
@@ -54,7 +55,7 @@ function readTree(tree: Item, target: number, { outputCount }: Outputs, weight: 
       const leaf = -1 - places[node]!;
       for (let index = 0; index < width; index++) {
         const value = vectors === undefined ? conditions[node]! : vectors.values[(vectors.isByLeaf ? rights[node]! : node) * width + index];
-        if (value === undefined) throw refused(`${tree.at}.leaf_weights has no weights for node ${node}`, tree.at);
+        if (value === undefined || Number.isNaN(value)) throw refused(`${tree.at} has no weight for node ${node}, a leaf`, tree.at);
         leaves[leaf * width + index] = Math.fround(Math.fround(value) * Math.fround(weight));
       }
       continue;

@@ -2,11 +2,11 @@
 import type { Artifact } from '../../artifact.ts';
 import { readUbjson } from '../../formats/ubjson.ts';
 import type { Importer } from '../../importer.ts';
-import { Item, naming, parseJson, readStart, readWhole, refused } from '../trees/model-file.ts';
+import { Item, naming, parseJson, readWhole, refused } from '../trees/model-file.ts';
 import { writeTabularModel, type TabularModel } from '../trees/tabular-model.ts';
 import { readLearner } from './learner.ts';
 
-export const xgboost: Importer = { name: 'xgboost', accepts, import: importModel };
+export const xgboost: Importer = { name: 'xgboost', extensions: ['.ubj'], defaultFiles: ['model.ubj', 'model.json'], version: 1, accepts, import: importModel };
 
 type Encoding = 'json' | 'ubjson' | 'binary';
 
@@ -25,8 +25,8 @@ function encodingOf(start: Buffer): Encoding | undefined {
   return undefined;
 }
 
-function accepts(artifact: Artifact): Promise<boolean> {
-  return Promise.resolve(encodingOf(readStart(artifact)) !== undefined);
+function accepts(start: Uint8Array): boolean {
+  return encodingOf(Buffer.from(start)) !== undefined;
 }
 
 /** The model of a file's bytes. Throws `INVALID_MODEL`. */
