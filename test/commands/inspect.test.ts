@@ -91,7 +91,7 @@ describe('inspect', () => {
       const lines = (await inspect(fixturePath('mlp.onnx'), { columns, config: { config, origins, warnings: [] } })).split('\n');
       const table = lines.slice(lines.indexOf('Config in force') + 1);
       expect(table.every((line) => line.length <= columns)).toBe(true);
-      expect(table[0]).toMatch(/^ {2}batching\.maxSize {2}64 {2}the graph: the axis of rows is/);
+      expect(table[0]).toMatch(/^ {2}batching\.maxSize {2}64 +the graph: the axis of rows is/);
       const task = table.findIndex((line) => line.startsWith('  task'));
       expect(table[task + 1]!.trim()).toBe('model.yaml:4');
       expect(table.slice(task + 2, task + 4)).toEqual(['  by default', expect.stringMatching(/^ {2}cache +false$/)]);
