@@ -2,8 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRequire } from 'node:module';
-import { importEstimator } from '../../dist/importers/sklearn/import-sklearn.js';
-import { readEstimator } from '../../dist/importers/sklearn/read-estimator.js';
+import { importEstimator } from '../../dist/importers/sklearn/sklearn.js';
 import { inferSignature } from '../../dist/onnx/infer-signature.js';
 import { writeModelBytes } from '../../dist/onnx/write-model.js';
 
@@ -17,7 +16,7 @@ const outputsOf = { predict: ['label', 'prediction'], predict_proba: ['probabili
 export async function compareCase(row, folder) {
   let model;
   try {
-    model = importEstimator(readEstimator(readFileSync(join(folder, row.file)), row.file));
+    model = importEstimator(readFileSync(join(folder, row.file)), row.file);
   } catch (error) {
     const refused = error.isModelportError === true && error.code === 'INVALID_MODEL';
     return { verdict: refused ? 'refused' : 'WRONG', detail: refused ? error.message : (error.stack ?? String(error)).split('\n').slice(0, 3).join(' ') };

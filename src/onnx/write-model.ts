@@ -2,7 +2,7 @@
 import { ModelportError } from '../errors.ts';
 import { ByteRange } from './byte-range.ts';
 import type { Message, ModelProto } from './model-proto.ts';
-import { schema, type Field, type MessageName } from './schema.ts';
+import { schema, type Field, type MessageName, type Messages } from './schema.ts';
 import { LENGTH_DELIMITED } from './wire-reader.ts';
 import { WireWriter } from './wire-writer.ts';
 
@@ -28,6 +28,13 @@ export function encodeModel(model: ModelProto): (Uint8Array | ByteRange)[] {
   const writer = new WireWriter();
   writeMessage(writer, 'ModelProto', model);
   return writer.parts();
+}
+
+/** One message by itself, everything read. */
+export function encodeMessage<Name extends MessageName>(name: Name, message: Messages[Name]): Uint8Array[] {
+  const writer = new WireWriter();
+  writeMessage(writer, name, message);
+  return writer.parts().map((part) => (part instanceof ByteRange ? part.read() : part));
 }
 
 /** Fields from the last to the first, so that they lie in the file in the order of their numbers, unknown ones at the end. */

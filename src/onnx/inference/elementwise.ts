@@ -4,7 +4,7 @@ import { addDimensions, floorDivideDimension, isNeverNegative, multiplyDimension
 import { elementCount } from '../../tensor.ts';
 import { tensorType } from '../value-type.ts';
 import { broadcast } from './broadcast.ts';
-import { isInteger, knownTensor, mostElements, type KnownValue } from './known-value.ts';
+import { knownTensor, mostElements, type KnownValue } from './known-value.ts';
 import type { NodeContext, Rule } from './node-context.ts';
 
 /** The first input's type. */
@@ -66,10 +66,21 @@ const combinations: Readonly<Record<string, Combine>> = {
   Where: (condition, a, b) => (condition === 0 ? b : typeof condition === 'number' ? a : undefined),
 };
 
+/** The types of shapes, of positions in them, and of decisions about them. */
+function isFollowed(elementType: number): boolean {
+  return elementType === ElementType.INT64 || elementType === ElementType.INT32 || elementType === ElementType.BOOL;
+}
+
+/** Whether nothing wraps around, and nothing is rounded here. */
+function fits(element: Dimension, elementType: number): boolean {
+  if (typeof element === 'string') return true;
+  return elementType === ElementType.INT32 ? (element | 0) === element : Number.isSafeInteger(element);
+}
+
 /** The elements of the result, where those of all inputs are known. */
-function combineElements(node: NodeContext, shape: Shape | undefined): readonly Dimension[] | undefined {
+function combineElements(node: NodeContext, elementType: number, shape: Shape | undefined): readonly Dimension[] | undefined {
   const combine = combinations[node.opType];
-  if (combine === undefined || shape === undefined || !shape.every((size) => typeof size === 'number')) return undefined;
+  if (combine === undefined || !isFollowed(elementType) || shape === undefined || !shape.every((size) => typeof size === 'number')) return undefined;
   const count = elementCount(shape);
   if (count > mostElements) return undefined;
   const operands: { elements: readonly Dimension[]; strides: number[] }[] = [];
@@ -88,7 +99,7 @@ function combineElements(node: NodeContext, shape: Shape | undefined): readonly 
   const results: Dimension[] = [];
   for (let position = 0; position < count; position++) {
     const result = combine(...operands.map(({ elements, strides }) => elements[offsetAt(position, shape, strides)]!));
-    if (result === undefined) return undefined;
+    if (result === undefined || !fits(result, elementType)) return undefined;
     results.push(result);
   }
   return results;
@@ -109,7 +120,7 @@ function elementwise(node: NodeContext, elementType: number, indices: readonly n
   // Before version 7, broadcasting was asked for by attributes, and the second shape fits into the first.
   const old = node.opset < 7 && node.attributes.has('axis');
   const shape = old ? node.shape(0) : broadcast(node, indices.map((index) => node.shape(index)));
-  return [knownTensor(elementType, shape, old || !isInteger(elementType) ? undefined : combineElements(node, shape))];
+  return [knownTensor(elementType, shape, old ? undefined : combineElements(node, elementType, shape))];
 }
 
 function firstElementType(node: NodeContext, indices: readonly number[]): number {
@@ -134,14 +145,15 @@ const choosing: Rule = (node) => elementwise(node, firstElementType(node, [1, 2]
 const unary: Rule = (node) => {
   const tensor = node.tensor(0);
   if (tensor === undefined) return [];
-  const elements = isInteger(tensor.elementType) ? combineElements(node, tensor.shape) : undefined;
+  const elements = combineElements(node, tensor.elementType, tensor.shape);
   return [elements === undefined ? { type: tensor } : { type: tensor, elements }];
 };
 
 const cast: Rule = (node) => {
   const to = node.opType === 'CastLike' ? node.elementType(1) : node.attributes.text('to') === undefined ? node.integer('to', 0) : 0;
-  const elements = to === ElementType.INT64 || to === ElementType.INT32 ? node.elements(0) : undefined;
-  return [knownTensor(to, node.shape(0), elements)];
+  const elements = node.elements(0);
+  const kept = (to === ElementType.INT64 || to === ElementType.INT32) && elements?.every((element) => fits(element, to)) === true;
+  return [knownTensor(to, node.shape(0), kept ? elements : undefined)];
 };
 
 const bitCast: Rule = (node) => [knownTensor(node.integer('to', 0), node.shape(0))];

@@ -23,7 +23,8 @@ function withoutAxes(shape: Shape, axes: ReadonlySet<number>, keep: boolean): Sh
 
 const reduce: Rule = (node) => {
   const shape = reducedShape(node, node.shape(0));
-  const elements = node.opType === 'ReduceProd' || node.opType === 'ReduceSum' || node.opType === 'ReduceMax' || node.opType === 'ReduceMin' ? foldElements(node, shape) : undefined;
+  const followed = node.elementType(0) === ElementType.INT64;
+  const elements = !followed ? undefined : node.opType === 'ReduceProd' || node.opType === 'ReduceSum' || node.opType === 'ReduceMax' || node.opType === 'ReduceMin' ? foldElements(node, shape) : undefined;
   return [knownTensor(node.elementType(0), shape, elements)];
 };
 
