@@ -2,7 +2,7 @@
  * Prometheus metrics: `modelport_*` with histograms, Triton's `nv_inference_*` names for dashboards that exist, and the
  * process. Everything is read from the models' statistics when somebody asks; nothing is counted twice.
  */
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Protocol } from '../protocol.ts';
 import type { ModelRepository } from '../repository.ts';
 import { expose, type MetricFamily } from './exposition.ts';
@@ -10,8 +10,8 @@ import { modelMetrics } from './model-metrics.ts';
 
 /** A protocol of one route, `GET /metrics`. */
 export function createMetrics(repository: ModelRepository): Protocol {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  // Loaded when somebody asks for the first time: a server that nobody scrapes starts faster without it.
+  let registry: Promise<Registry> | undefined;
   return {
     name: 'metrics',
     routes: () => [
@@ -21,9 +21,17 @@ export function createMetrics(repository: ModelRepository): Protocol {
         door: 'public',
         async handle() {
           const families: MetricFamily[] = modelMetrics(repository);
-          return { headers: { 'content-type': registry.contentType, 'cache-control': 'no-store' }, body: `${expose(families)}${await registry.metrics()}` };
+          const own = await (registry ??= processMetrics());
+          return { headers: { 'content-type': own.contentType, 'cache-control': 'no-store' }, body: `${expose(families)}${await own.metrics()}` };
         },
       },
     ],
   };
+}
+
+async function processMetrics(): Promise<Registry> {
+  const { collectDefaultMetrics, Registry } = await import('prom-client');
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
 }
