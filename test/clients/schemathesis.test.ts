@@ -9,7 +9,7 @@ import { skipUnless } from './setup/installed.ts';
 import { python, pythonPath, pythonTests } from './setup/python.ts';
 import { clientModels } from './setup/serve-client-models.ts';
 
-const repeatRuntime = { NODE_OPTIONS: `--import=${new URL('./setup/repeat-runtime.mjs', import.meta.url).href}` };
+const testRuntimes = { NODE_OPTIONS: `--import=${new URL('./setup/test-runtimes.mjs', import.meta.url).href}` };
 
 describe.skipIf(skipUnless('schemathesis', python))('schemathesis finds no fault', () => {
   test.each([
@@ -17,7 +17,7 @@ describe.skipIf(skipUnless('schemathesis', python))('schemathesis finds no fault
     {
       name: 'models of every datatype, with a state, with several answers',
       args: ['datatypes', 'running_sum', 'scores', 'repeat_int32'].map((model) => join(clientModels, 'more', model)),
-      environment: repeatRuntime,
+      environment: testRuntimes,
       durationS: 40,
       operations: 16,
     },

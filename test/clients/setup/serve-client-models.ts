@@ -17,7 +17,7 @@ export function serveClientModels(environment: Readonly<Record<string, string>>,
     async start() {
       running = await startModelport({
         arguments: [...folders.map((folder) => join(clientModels, folder)), '--model-control-mode', 'explicit', '--load-model', '*', '--allow-shared-memory'],
-        environment: { NODE_OPTIONS: `--import=${new URL('./repeat-runtime.mjs', import.meta.url).href}` },
+        environment: { NODE_OPTIONS: `--import=${new URL('./test-runtimes.mjs', import.meta.url).href}` },
       });
       return { ...environment, MODELPORT_TEST_HTTP: `127.0.0.1:${running.httpPort}`, MODELPORT_TEST_GRPC: `127.0.0.1:${running.grpcPort}` };
     },

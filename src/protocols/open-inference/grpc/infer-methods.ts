@@ -9,6 +9,7 @@ import { bytesOfTensor, tensorDataFromBytes } from '../binary-tensors.ts';
 import { answerOutputs, checkCommand, runInfer, runStream, sharedMemorySpan, wireOutput, type CheckedCommand } from '../infer.ts';
 import type { SharedMemoryRegions } from '../shared-memory.ts';
 import { stateOf, type OpenInferenceState } from '../state.ts';
+import { requestedVersion } from './model-version.ts';
 import { readInferRequest, writeInferResponse, writeStreamResponse, type ContentsField, type WireContents, type WireInferRequest, type WireInferResponse, type WireTensor } from './infer-messages.ts';
 
 const service = '/inference.GRPCInferenceService/';
@@ -34,7 +35,7 @@ export function inferMethods(context: ProtocolContext): GrpcMethod[] {
   const state = stateOf(context);
   const { repository } = context;
   const check = (request: WireInferRequest, call: GrpcCall['call']): CheckedCommand => {
-    const served = repository.get(request.modelName, request.modelVersion === '' ? undefined : request.modelVersion);
+    const served = repository.get(request.modelName, requestedVersion(request.modelVersion));
     const inputs = readInputs(request, served, state.regions);
     return checkCommand(served, { parameters: request.parameters, inputs, outputs: request.outputs.map(({ name, parameters }) => wireOutput(name, parameters)) }, call);
   };

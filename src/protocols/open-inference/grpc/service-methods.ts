@@ -4,6 +4,7 @@ import { tritonModelConfig } from '../../../formats/triton-model-config.ts';
 import type { GrpcCall, GrpcMethod, ProtocolContext } from '../../../protocol.ts';
 import { indexDocument, modelMetadata, modelStatistics, serverMetadata } from '../documents.ts';
 import { loadModel } from '../repository-routes.ts';
+import { requestedVersion } from './model-version.ts';
 import { stateOf } from '../state.ts';
 import { messageCodec } from './messages.ts';
 
@@ -13,7 +14,7 @@ export function serviceMethods(context: ProtocolContext): GrpcMethod[] {
   const { repository, server } = context;
   const { regions, trace, log } = stateOf(context);
   const method = unaryMethod(protocolService, 'inference');
-  const served = (request: Message, name = 'name', version = 'version') => repository.get(text(request[name]), text(request[version]) || undefined);
+  const served = (request: Message, name = 'name', version = 'version') => repository.get(text(request[name]), requestedVersion(text(request[version])));
 
   return [
     method('ServerLive', 'public', () => ({ live: context.live() })),
@@ -138,7 +139,7 @@ async function* watch(status: () => string, context: ProtocolContext, call: Grpc
 
 function modelReady(context: ProtocolContext, name: string, version: string): boolean {
   try {
-    return context.repository.get(name, version === '' ? undefined : version).ready();
+    return context.repository.get(name, requestedVersion(version)).ready();
   } catch {
     return false;
   }
