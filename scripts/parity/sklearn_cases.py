@@ -173,10 +173,12 @@ def datasets(name, instance, label):
         yield "", (X3 > X3.mean(0)).astype(float), None, (NEW3 > X3.mean(0)).astype(float)
     elif name in ("DictVectorizer", "FeatureHasher"):
         yield "", [{"a": 1, "b": 2}], None, [{"a": 3}]
-    elif name in ("LabelBinarizer", "LabelEncoder"):
-        yield "", y3, None, y3[::9]
-    elif name == "MultiLabelBinarizer":
-        yield "", [("a", "b"), ("c",)], None, [("a",)]
+    elif name in ("LabelBinarizer", "LabelEncoder", "MultiLabelBinarizer"):
+        return  # They encode targets, not rows.
+    elif name == "LocalOutlierFactor" or "chebyshev" in label:
+        # Of equally near neighbours scikit-learn takes any, so there are none here.
+        noise = np.random.RandomState(3)
+        yield "", (X3 if name == "LocalOutlierFactor" else XR) + noise.normal(0, 0.05, (X3 if name == "LocalOutlierFactor" else XR).shape), yR, (NEW3 if name == "LocalOutlierFactor" else NEWR) + 0.01
     elif is_regressor(instance):
         yield "", XR, yR, NEWR
         if name in ("LinearRegression", "Ridge", "RandomForestRegressor", "DecisionTreeRegressor", "KNeighborsRegressor", "MLPRegressor", "ExtraTreesRegressor", "KernelRidge", "DummyRegressor", "RadiusNeighborsRegressor", "GaussianProcessRegressor"):

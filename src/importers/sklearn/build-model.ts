@@ -31,15 +31,11 @@ export function buildModel(estimator: Estimator): ModelProto {
   if (estimator.predict !== undefined) output('prediction', estimator.predict(rows), estimator.flat === true || (estimator.flat === undefined && estimator.targets === undefined) ? ((estimator.targets ?? 1) === 1 ? undefined : estimator.targets) : estimator.targets);
   if (estimator.decision !== undefined) output('decision_function', estimator.decision(rows), estimator.decisionWidth === 1 ? undefined : estimator.decisionWidth);
   if (estimator.scoreSamples !== undefined) output('score_samples', estimator.scoreSamples(rows), undefined);
-  if (estimator.transform !== undefined && (graph.outputCount === before || estimator.cluster !== undefined || estimator.predict === undefined)) {
-    if (graph.outputCount === before) {
-      const transformed = estimator.transform(rows);
-      if (transformed.width > 0 && !transformed.isText() && transformed.blocks.some((block) => block.value.type === STRING)) record.refuse('it gives numbers and texts side by side; let it give columns of one kind');
-      output('transform', transformed.matrix(), transformed.width);
-    } else {
-      const transformed = estimator.transform(rows);
-      output('transform', transformed.matrix(), transformed.width);
-    }
+  // What predicts is asked for its prediction; scikit-learn's clusterers give both.
+  if (estimator.transform !== undefined && (graph.outputCount === before || estimator.classes === undefined)) {
+    const transformed = estimator.transform(rows);
+    if (!transformed.isText() && transformed.blocks.some((block) => block.value.type === STRING)) record.refuse('it gives numbers and texts side by side; let it give columns of one kind');
+    output('transform', transformed.matrix(), transformed.width);
   }
   if (graph.outputCount === before) record.refuse('it has nothing that works on new rows');
   return graph.model({
@@ -108,6 +104,12 @@ function featureCount(record: Estimator['record'], depth: number): number | unde
       const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
       if (count !== undefined) return count;
     }
+  }
+  if (record.name === 'IsotonicRegression') return 1;
+  if (record.has('estimators_')) {
+    const inner = record.of(record.list('estimators_')[0]);
+    const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
+    if (count !== undefined) return count;
   }
   for (const name of ['best_estimator_', 'estimator_', 'estimator', 'regressor_']) {
     const inner = record.of(record.get(name));

@@ -1,5 +1,6 @@
 /** Estimators that ask others and put their answers together. */
 import type { Convert, Converter, Converters, Estimator } from './estimator.ts';
+import { squaredEuclidean } from './distances.ts';
 import { Frame } from './frame.ts';
 import { labelsOf, listOf, matrixOf, scalarOf, type Fitted, type Labels } from './fitted.ts';
 import { DOUBLE, INT64, type Graph, type Value } from './graph.ts';
@@ -220,7 +221,7 @@ function isotonicValue(graph: Graph, record: Fitted, column: Value): Value {
   return graph.where(graph.or(graph.less(column, low), graph.greater(column, high)), Number.NaN, found);
 }
 
-const isotonic: Converter = (record) => ({ record, targets: 1, flat: true, predict: (rows) => isotonicValue(rows.graph, record, rows.numbers()), transform: (rows) => Frame.of(rows.graph, isotonicValue(rows.graph, record, rows.numbers()), 1) });
+const isotonic: Converter = (record) => ({ record, targets: 1, flat: true, predict: (rows) => isotonicValue(rows.graph, record, rows.numbers()) });
 
 /** One classifier and what makes probabilities of its scores. */
 function calibratedPart(record: Fitted, convert: Convert, count: number): (rows: Frame) => Value {
@@ -295,6 +296,16 @@ const oneVersusOne: Converter = (record, convert) => {
     decision,
     decisionWidth: count === 2 ? 1 : count,
     classIndex: (rows) => (count === 2 ? rows.graph.cast(rows.graph.greater(decision(rows), threshold), INT64) : rows.graph.argmax(decision(rows))),
+  };
+};
+
+/** The class whose code is nearest to the answers. */
+const outputCode: Converter = (record, convert) => {
+  const parts = record.children('estimators_').map(convert);
+  return {
+    record,
+    classes: record.labels('classes_'),
+    classIndex: (rows) => rows.graph.argmin(squaredEuclidean(rows.graph, rows.graph.concat(parts.map((part) => binaryScore(part, rows))), record.rows('code_book_'))),
   };
 };
 
@@ -416,6 +427,7 @@ export const ensembles: Converters = {
   'sklearn.calibration.CalibratedClassifierCV': calibratedClassifier,
   'sklearn.multiclass.OneVsRestClassifier': oneVersusRest,
   'sklearn.multiclass.OneVsOneClassifier': oneVersusOne,
+  'sklearn.multiclass.OutputCodeClassifier': outputCode,
   'sklearn.multioutput.MultiOutputClassifier': multiOutputClassifier,
   'sklearn.multioutput.MultiOutputRegressor': multiOutputRegressor,
   'sklearn.multioutput.RegressorChain': regressorChain,

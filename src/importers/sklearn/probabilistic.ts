@@ -115,13 +115,53 @@ const quadraticDiscriminant: Converter = (record) => {
   return { ...fromLogs(record, logs), decision, decisionWidth: two ? 1 : labels.values.length };
 };
 
+/** The derivative of the logarithm of the gamma function, by recurrence and its asymptotic series (Abramowitz and Stegun 6.3.18). */
+function digamma(value: number): number {
+  let shift = 0;
+  let at = value;
+  for (; at < 12; at++) shift -= 1 / at;
+  const square = 1 / (at * at);
+  const series = square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square * (1 / 240 - square * (1 / 132)))));
+  return shift + Math.log(at) - 0.5 / at - series;
+}
+
+/** Logarithms of the weights, and what is added to each component's log density. */
+function mixtureWeights(record: Fitted, width: number): { readonly logs: Float64Array; readonly added: Float64Array } {
+  if (record.name !== 'BayesianGaussianMixture') {
+    const weights = record.vector('weights_');
+    return { logs: weights.map(Math.log), added: new Float64Array(weights.length) };
+  }
+  const freedom = record.vector('degrees_of_freedom_');
+  const precision = record.vector('mean_precision_');
+  const added = freedom.map((degrees, place) => {
+    let lambda = width * Math.LN2;
+    for (let axis = 0; axis < width; axis++) lambda += digamma(0.5 * (degrees - axis));
+    return -0.5 * width * Math.log(degrees) + 0.5 * (lambda - width / precision[place]!);
+  });
+  if (record.text('weight_concentration_prior_type', 'dirichlet_process') !== 'dirichlet_process') {
+    const concentration = record.vector('weight_concentration_');
+    const total = digamma(concentration.reduce((sum, value) => sum + value, 0));
+    return { logs: concentration.map((value) => digamma(value) - total), added };
+  }
+  const { shape, data } = record.matrix('weight_concentration_');
+  const count = shape[1] ?? record.refuse('its weight_concentration_ is malformed');
+  let rest = 0;
+  const logs = Float64Array.from({ length: count }, (_, place) => {
+    const both = digamma(data[place]! + data[count + place]!);
+    const log = digamma(data[place]!) - both + rest;
+    rest += digamma(data[count + place]!) - both;
+    return log;
+  });
+  return { logs, added };
+}
+
 /** Logarithms of weighted densities: [rows, components]. */
 function mixtureLogs(graph: Graph, record: Fitted, input: Value): Value {
   const means = record.rows('means_');
   const kind = record.text('covariance_type', 'full');
   const precisions = record.matrix('precisions_cholesky_').data;
-  const weights = record.vector('weights_');
   const { width } = means;
+  const { logs, added } = mixtureWeights(record, width);
   const each = Array.from({ length: means.count }, (_, place) => {
     const mean = means.data.subarray(place * width, (place + 1) * width);
     const centred = graph.subtract(input, graph.doubles(mean, [1, width]));
@@ -135,7 +175,7 @@ function mixtureLogs(graph: Graph, record: Fitted, input: Value): Value {
       factors = kind === 'diag' ? precisions.subarray(place * width, (place + 1) * width) : new Float64Array(width).fill(precisions[place]!);
       scaled = graph.multiply(centred, graph.doubles(factors, [1, width]));
     }
-    const constant = Math.log(weights[place]!) - 0.5 * width * Math.log(2 * Math.PI) + factors.reduce((total, value) => total + Math.log(value), 0);
+    const constant = logs[place]! + added[place]! - 0.5 * width * Math.log(2 * Math.PI) + factors.reduce((total, value) => total + Math.log(value), 0);
     return graph.add(graph.multiply(graph.reduce('ReduceSumSquare', scaled), -0.5), constant);
   });
   return graph.concat(each);
@@ -195,6 +235,7 @@ export const probabilistic: Converters = {
   'sklearn.discriminant_analysis.LinearDiscriminantAnalysis': linearDiscriminant,
   'sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis': quadraticDiscriminant,
   'sklearn.mixture._gaussian_mixture.GaussianMixture': gaussianMixture,
+  'sklearn.mixture._bayesian_mixture.BayesianGaussianMixture': gaussianMixture,
   'sklearn.covariance._elliptic_envelope.EllipticEnvelope': ellipticEnvelope,
   'sklearn.dummy.DummyClassifier': dummyClassifier,
   'sklearn.dummy.DummyRegressor': dummyRegressor,

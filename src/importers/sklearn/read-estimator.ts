@@ -1,33 +1,43 @@
-/** Reads a pickle and finds the estimator in it. Classes of the libraries that scikit-learn's models are made of are data; nothing runs. */
+/** Reads a pickle, or what joblib wrote, and finds the estimator in it. Classes become data, and nothing runs. */
+import { inflateSync, gunzipSync, constants } from 'node:zlib';
 import { ModelportError } from '../../errors.ts';
-import { numpyClasses } from '../../formats/numpy/numpy-classes.ts';
-import { data, firstOf, type PickleClass, type PickleClasses } from '../../formats/pickle/pickle-class.ts';
+import { readJoblib } from '../../formats/joblib.ts';
+import { data, type PickleClasses } from '../../formats/pickle/pickle-class.ts';
 import { PickledObject, describePickleValue, type PickleValue } from '../../formats/pickle/pickle-value.ts';
-import { readPickle } from '../../formats/pickle/read-pickle.ts';
+import { looksLikePickle } from '../../formats/pickle/read-pickle.ts';
 import { Fitted } from './fitted.ts';
 
-/** What is in these modules becomes a record of its arguments and state. Functions become names. */
-const dataModules = /^(?:sklearn|imblearn|scipy\.sparse|scipy\.interpolate|scipy\.stats|xgboost|lightgbm|catboost|category_encoders|pandas)(?:\.|$)/;
-
-function libraryClasses(module: string): PickleClass | undefined {
-  return dataModules.test(module) ? data : undefined;
-}
-
-/** Classes that a person wrote are read too, so that the error can name the step that has them. */
-function unknownClasses(module: string): PickleClass | undefined {
-  return module === '' ? undefined : data;
-}
-
-export const sklearnClasses: PickleClasses = firstOf(numpyClasses, libraryClasses, unknownClasses);
+/** Whatever class a file names becomes a record of its arguments and state, so that the error can name the step that is not covered. */
+const everyClass: PickleClasses = (module) => (module === '' ? undefined : data);
 
 /** The fitted estimator that a pickle holds. Throws `INVALID_MODEL`. */
-export function estimatorOf(value: PickleValue, name: string): Fitted {
+function estimatorOf(value: PickleValue, name: string): Fitted {
   if (value instanceof PickledObject) return new Fitted(value);
   const inside = value instanceof Map ? [...(value as Map<PickleValue, PickleValue>)].filter(([, member]) => member instanceof PickledObject).map(([key]) => String(key)) : [];
   const hint = inside.length === 0 ? '' : `; it has models under ${inside.slice(0, 5).map((key) => `'${key}'`).join(', ')}: save the one that is to be served by itself`;
   throw new ModelportError('INVALID_MODEL', `${name}: the pickle holds ${describePickleValue(value)}, not an estimator${hint}`, { at: name });
 }
 
+/** Throws `INVALID_MODEL`. */
 export function readEstimator(bytes: Uint8Array, name: string): Fitted {
-  return estimatorOf(readPickle(bytes, { classes: sklearnClasses, name }), name);
+  return estimatorOf(readJoblib(bytes, { classes: everyClass, name }), name);
+}
+
+/** Whether the first bytes of a file are those of a pickle, compressed or not, that names scikit-learn's classes. */
+export function looksLikeEstimator(start: Uint8Array): boolean {
+  const pickle = beginningOf(start);
+  if (!looksLikePickle(pickle)) return false;
+  return /\b(?:sklearn|imblearn)\b/.test(Buffer.from(pickle.buffer, pickle.byteOffset, pickle.byteLength).toString('latin1'));
+}
+
+function beginningOf(start: Uint8Array): Uint8Array {
+  // What is inflated is cut off, which is no fault here.
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1 << 26 };
+  try {
+    if (start[0] === 0x1f && start[1] === 0x8b) return gunzipSync(start, options);
+    if (start[0] === 0x78) return inflateSync(start, options);
+  } catch {
+    return new Uint8Array(0);
+  }
+  return start;
 }

@@ -1,5 +1,5 @@
 /** Transformers that treat each column, or each row, by a formula. */
-import { PickledGlobal } from '../../formats/pickle/pickle-value.ts';
+import { PickledGlobal, PickledObject, type PickleValue } from '../../formats/pickle/pickle-value.ts';
 import type { Converter, Converters } from './estimator.ts';
 import { Frame } from './frame.ts';
 import type { Fitted } from './fitted.ts';
@@ -135,9 +135,15 @@ const functions: Readonly<Record<string, (graph: Graph, value: Value) => Value>>
 /** The function that `func` names; undefined where it is the identity. */
 export function knownFunction(record: Fitted, attribute: string): ((graph: Graph, value: Value) => Value) | undefined {
   const func = record.get(attribute);
-  if (func === undefined) return undefined;
+  if (func === undefined || onlyChecks(func)) return undefined;
   const found = func instanceof PickledGlobal && /^numpy(?:$|\.)/.test(func.module) ? functions[func.name] : undefined;
   return found ?? record.refuse(`its ${attribute} is a function of its own; only NumPy's ${Object.keys(functions).join(', ')} are known. Do that step before the model, or replace it with a transformer of scikit-learn`);
+}
+
+/** `partial(check_array, …)`, by which histogram boosting passes numbers on. */
+function onlyChecks(func: PickleValue): boolean {
+  const inner = func instanceof PickledObject && func.path === 'functools.partial' ? func.args[0] : undefined;
+  return inner instanceof PickledGlobal && inner.path === 'sklearn.utils.validation.check_array';
 }
 
 const functionTransformer: Converter = (record) => {

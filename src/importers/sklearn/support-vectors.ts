@@ -33,7 +33,7 @@ const oneClass: Converter = (record) => {
     record,
     decision,
     decisionWidth: 1,
-    scoreSamples: (rows) => rows.graph.add(decision(rows), record.number('offset_')),
+    scoreSamples: (rows) => rows.graph.add(decision(rows), record.vector('offset_')[0]!),
     cluster: (rows) => rows.graph.cast(rows.graph.where(rows.graph.greater(decision(rows), 0), 1, -1), INT64),
   };
 };
@@ -52,7 +52,7 @@ const classifier: Converter = (record) => {
       decision,
       decisionWidth: 1,
       classIndex: (rows) => rows.graph.cast(rows.graph.greater(decision(rows), 0), INT64),
-      ...(record.flag('probability', false) && slopes.length === 1 ? { probabilities: (rows: Frame) => plattProbabilities(rows.graph, decision(rows), slopes[0]!, record.vector('_probB')[0]!) } : {}),
+      ...(record.get('probability') === true && slopes.length === 1 ? { probabilities: (rows: Frame) => plattProbabilities(rows.graph, decision(rows), slopes[0]!, record.vector('_probB')[0]!) } : {}),
     };
   }
   const { count: rowsOfCoefficients, width: vectors, data } = record.rows('dual_coef_');

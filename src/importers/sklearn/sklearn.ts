@@ -1,0 +1,29 @@
+/** scikit-learn's estimators as `pickle.dump` and `joblib.dump` write them: https://scikit-learn.org/stable/model_persistence.html */
+import { join } from 'node:path';
+import type { Artifact } from '../../artifact.ts';
+import type { Importer } from '../../importer.ts';
+import type { ModelProto } from '../../onnx/model-proto.ts';
+import { writeModelFile } from '../../onnx/write-model-file.ts';
+import { naming, readWhole } from '../trees/model-file.ts';
+import { buildModel } from './build-model.ts';
+import { convert } from './converters.ts';
+import { looksLikeEstimator, readEstimator } from './read-estimator.ts';
+
+export const sklearn: Importer = { name: 'sklearn', extensions: ['.joblib', '.pkl', '.pickle'], defaultFiles: ['model.joblib', 'model.pkl', 'model.pickle'], version: 1, accepts: looksLikeEstimator, import: importModel };
+
+/** The model of a file's bytes; `name` is the file, for error messages. Throws `INVALID_MODEL` naming class, module and version of what is not covered. */
+export function importEstimator(bytes: Uint8Array, name: string): ModelProto {
+  return buildModel(convert(readEstimator(bytes, name)));
+}
+
+function importModel(artifact: Artifact, directory: string): Promise<Artifact> {
+  const model = naming(artifact, () => importEstimator(readWhole(artifact), artifact.main));
+  const written = writeModelFile(model, join(directory, 'model.onnx'));
+  return Promise.resolve({
+    format: 'onnx',
+    directory,
+    main: 'model.onnx',
+    files: written.map(({ path, sizeBytes }) => ({ path, sizeBytes })),
+    metadata: Object.fromEntries(model.metadataProps.map(({ key, value }) => [key ?? '', value ?? ''])),
+  });
+}
