@@ -226,13 +226,19 @@ export class LoadGenerator implements SocketEvents {
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
+        const earlyMs = this.#untilMs - performance.now();
+        if (earlyMs > 0) {
+          // Timers may fire a fraction of a millisecond early.
+          timer = setTimeout(end, earlyMs);
+          return;
+        }
         // Those whose moment came while this thread was held up are begun, late as they are.
         if (this.#spec.ratePerSecond !== undefined) this.#beginDue();
         this.#ending = true;
         this.#settle = undefined;
         resolve();
       };
-      const timer = setTimeout(end, this.#untilMs - performance.now());
+      let timer = setTimeout(end, this.#untilMs - performance.now());
       this.#settle = end;
     });
   }
