@@ -114,7 +114,7 @@ function decodeElements(dtype: NumpyDtype, count: number, bytes: Uint8Array, cha
       let source = bytes;
       if (unit > 1 && (dtype.bigEndian || bytes.byteOffset % unit !== 0)) {
         charge?.(bytes.length);
-        source = bytes.slice();
+        source = new Uint8Array(bytes);
         if (dtype.bigEndian) swapBytes(source, unit);
       }
       return new array(source.buffer as ArrayBuffer, source.byteOffset, bytes.length / unit);
