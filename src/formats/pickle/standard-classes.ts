@@ -1,5 +1,5 @@
 /** Constructors of Python's own types, as pickles of every protocol write them. */
-import { constructor, data, pickleClasses, reference, type PickleCall, type PickleClasses } from './pickle-class.ts';
+import { constructor, data, pickleClasses, reference, setState, type PickleCall, type PickleClasses, type TakesPickleState } from './pickle-class.ts';
 import { memoryCost } from './pickle-limits.ts';
 import { PickledFloat, PickledGlobal, PickledObject, describePickleValue, type PickleValue } from './pickle-value.ts';
 
@@ -68,6 +68,13 @@ function dict(call: PickleCall): Map<PickleValue, PickleValue> {
   return result;
 }
 
+/** Unlike a plain dict it may have attributes, as torch's `_metadata`; they are left aside. */
+class OrderedDict extends Map<PickleValue, PickleValue> implements TakesPickleState {
+  [setState](): PickleValue {
+    return this;
+  }
+}
+
 /** `copyreg._reconstructor(class, parent, state)`: how protocols 0 and 1 make objects. */
 function reconstruct(call: PickleCall): PickleValue {
   const [type, parent, state] = call.args;
@@ -98,6 +105,7 @@ const list = constructor((call) => [...valuesOf(call)]);
 const set = constructor((call) => new Set(valuesOf(call)));
 const bytesClass = constructor(bytes);
 const dictClass = constructor(dict);
+const orderedDict = constructor((call) => new OrderedDict(dict(call)));
 
 /**
  * Python's containers and what the pickle machinery itself names. `int`, `float` and other types may stand as values.
@@ -121,7 +129,7 @@ export const standardClasses: PickleClasses = pickleClasses({
   'builtins.str': reference,
   'builtins.Ellipsis': reference,
   'builtins.NotImplemented': reference,
-  'collections.OrderedDict': dictClass,
+  'collections.OrderedDict': orderedDict,
   // The factory says what a missing key would give; nobody asks for one here.
   'collections.defaultdict': constructor((call) => dict({ ...call, args: call.args.slice(1) })),
   'collections.Counter': dictClass,
