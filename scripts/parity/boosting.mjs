@@ -7,7 +7,7 @@
  * MODELPORT_BOOSTING_PYTHON names a Python with xgboost, lightgbm, catboost and pandas (default: python3).
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -49,7 +49,8 @@ function differences(found, expected, datatype) {
 async function run(sample) {
   const importer = importers[sample.framework];
   const artifact = { format: 'unknown', directory: folder, main: sample.file, files: [], metadata: {} };
-  for (const [name, other] of Object.entries(importers)) if (other.accepts(readFileSync(join(folder, sample.file)).subarray(0, 1 << 16), statSync(join(folder, sample.file)).size) !== (name === sample.framework)) return { outcome: 'wrong', reason: `${name} ${name === sample.framework ? 'does not accept' : 'accepts'} it` };
+  const bytes = readFileSync(join(folder, sample.file));
+  for (const [name, other] of Object.entries(importers)) if (other.accepts(bytes.subarray(0, 1 << 16), bytes.length) !== (name === sample.framework)) return { outcome: 'wrong', reason: `${name} ${name === sample.framework ? 'does not accept' : 'accepts'} it` };
   let imported;
   try {
     imported = await importer.import(artifact, join(folder, 'imported', `${sample.framework}-${sample.name}`));

@@ -2,10 +2,11 @@
 Trains small models of XGBoost, LightGBM and CatBoost for every objective, with missing values, categories, DART and so on, and
 writes each with rows and what the framework answers to them: OUT/<case>.<ext> and OUT/cases.json.
 
-    python scripts/parity/boosting.py OUT [--fixtures]
+    python scripts/parity/boosting.py OUT
+    python scripts/parity/boosting.py test/importers --fixtures
 
 The rows hold NaN, huge and infinite numbers, and numbers that lie on a threshold or one step beside it. With --fixtures the models and
-the rows are few and small. Numbers are base64 of little-endian float64.
+the rows are few and small: OUT/<framework>/fixtures/<case>.<ext> and cases.json there. Numbers are base64 of little-endian float64.
 """
 import base64, json, os, re, sys, warnings
 import numpy as np, pandas as pd
@@ -301,5 +302,23 @@ if not fixtures:
 if fixtures: os.remove(f'{out}/catboost-refused-binary.cbm')
 else: refusal('catboost', 'refused-binary', f'{out}/catboost-refused-binary.cbm', "format='json'")
 
-json.dump({'versions': {'xgboost': xgb.__version__, 'lightgbm': lgb.__version__, 'catboost': cb.__version__}, 'cases': cases}, open(f'{out}/cases.json', 'w'))
+versions = {'xgboost': xgb.__version__, 'lightgbm': lgb.__version__, 'catboost': cb.__version__}
+KEPT = {
+    'xgboost': 'reg-squarederror reg-gamma count-poisson binary-logistic binary-logitraw binary-hinge reg-quantileerror-3 multi-softmax multi-softprob survival-aft-normal rank-ndcg dart-binary-logistic gblinear-multi-softprob '
+               'forest-reg-squarederror ubj-binary-logistic categorical-one-hot-reg-squarederror categorical-partition-binary-logistic categorical-mixed-reg-squarederror targets-multi_output_tree targets-ubj labels-multi_output_tree names early-stopping-gbtree',
+    'lightgbm': 'regression regression-sqrt tweedie binary-sigmoid cross_entropy_lambda multiclass multiclassova lambdarank custom-3 dart-binary rf-regression no-missing-regression no-nan-binary zero-as-missing-regression linear-regression linear-binary '
+                'categorical-one-hot-regression categorical-sets-binary categorical-linear-regression tiny-numbers tiny-zero-as-missing names constant linear-constant huge-features',
+    'catboost': 'RMSE Poisson RMSEWithUncertainty MultiRMSE Logloss Logloss-texts Logloss-numbers Logloss-floats Logloss-booleans MultiClass MultiClassOneVsAll-texts MultiLogloss nan-Min nan-Max nan-unseen Depthwise Lossguide-MultiClass names YetiRank',
+}
+if fixtures:
+    for framework, names in KEPT.items():
+        folder = f'{out}/{framework}/fixtures'; os.makedirs(folder, exist_ok=True)
+        kept = [c for c in cases if c['framework'] == framework and c['name'] in names.split()]
+        assert len(kept) == len(names.split()), set(names.split()) - {c['name'] for c in kept}
+        for c in kept: os.replace(f"{out}/{c['file']}", f"{folder}/{c['file']}")
+        with open(f'{folder}/cases.json', 'w') as file: file.write('{"version": "%s", "cases": [\n%s\n]}\n' % (versions[framework], ',\n'.join(json.dumps(c, separators=(',', ':')) for c in kept)))
+    for c in cases:
+        if os.path.exists(f"{out}/{c['file']}"): os.remove(f"{out}/{c['file']}")
+else:
+    json.dump({'versions': versions, 'cases': cases}, open(f'{out}/cases.json', 'w'))
 print(len(cases), 'cases')

@@ -39,7 +39,8 @@ export function readCatboost(bytes: Uint8Array): TabularModel {
   const forest = readForest(document, features, featureCount, bias.length);
   const parameters = document.member('model_info');
   const answer = answerOf(parameters, forest.targetCount);
-  const names = Array.from({ length: featureCount }, (_, column) => features.find((feature) => feature.column === column)?.name ?? '');
+  const namesByColumn = new Map(features.map((feature) => [feature.column, feature.name]));
+  const names = Array.from({ length: featureCount }, (_, column) => namesByColumn.get(column) ?? '');
   return {
     producer: { name: 'CatBoost', version: versionOf(parameters) },
     description: `${answer.loss}, ${forest.trees.length} trees`,

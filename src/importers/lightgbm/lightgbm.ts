@@ -21,9 +21,9 @@ function accepts(start: Uint8Array): boolean {
 export function readLightgbm(text: string): TabularModel {
   const model = readModelText(text);
   const { header, trees } = model;
-  const scoreCount = header.integer('num_tree_per_iteration', 1, 1_000_000);
+  const scoreCount = header.integer('num_tree_per_iteration', 1, 100_000);
   const featureCount = header.integer('max_feature_idx', 0) + 1;
-  const classCount = header.integer('num_class', 1, 1_000_000);
+  const classCount = header.integer('num_class', 1, 100_000);
   const objective = objectiveOf(header.text('objective') ?? '', scoreCount, classCount);
   const forest = readForest(trees, featureCount, scoreCount);
   const names = featureNames(model, featureCount);

@@ -37,7 +37,6 @@ export function readLearner(document: Item): TabularModel {
     if (!isVersion(version, 3, 2)) throw refused('the booster gblinear with a base_score for each output is covered as XGBoost 3.2 answers, and this file is of another version', 'learner.learner_model_param.base_score');
     base.fill(base[0]!);
   }
-  if (objectiveName === 'binary:logitraw' && false) throw refused("the objective 'binary:logitraw' is covered from XGBoost 3.2 on: before, base_score had another meaning", 'learner.objective.name');
   const names = learner.member('feature_names');
   const featureNames = names.isAbsent ? [] : names.items().map((name) => name.text());
   if (featureNames.length > 0 && featureNames.length !== parameters.featureCount) throw refused(`learner.feature_names has ${featureNames.length} names for ${parameters.featureCount} features`);
@@ -57,7 +56,7 @@ export function readLearner(document: Item): TabularModel {
 }
 
 function readParameters(parameters: Item): Parameters {
-  const optional = (name: string): number => (parameters.member(name).isAbsent ? 0 : parameters.member(name).integer());
+  const optional = (name: string): number => (parameters.member(name).isAbsent ? 0 : parameters.member(name).integer(0, 100_000));
   const classCount = optional('num_class');
   const targetCount = Math.max(1, optional('num_target'));
   const featureCount = parameters.member('num_feature').integer(1);
