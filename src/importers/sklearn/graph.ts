@@ -1,9 +1,10 @@
 /** Writes the nodes of one graph, in the words of arrays: every converter of this folder calculates with it. */
+import { createHash } from 'node:crypto';
 import { ModelportError } from '../../errors.ts';
 import { constantTensor, toTensorProto } from '../../onnx/constant-tensor.ts';
 import { toAttributes, type AttributeValues } from '../../onnx/attributes.ts';
 import { BOOL, DOUBLE, ElementType, FLOAT, INT64, STRING } from '../../onnx/data-type.ts';
-import type { GraphProto, ModelProto, NodeProto, TensorProto } from '../../onnx/model-proto.ts';
+import type { AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto } from '../../onnx/model-proto.ts';
 import { tensorType, toValueInfo } from '../../onnx/value-type.ts';
 import type { Dimension } from '../../model.ts';
 
@@ -33,7 +34,8 @@ type Operand = Value | number;
 export class Graph {
   readonly #nodes: NodeProto[] = [];
   readonly #constants: TensorProto[] = [];
-  readonly #scalars = new Map<string, Value>();
+  /** Names of what is in the graph already, by what it is. */
+  readonly #known = new Map<string, readonly string[]>();
   readonly #inputs: GraphProto['input'] = [];
   readonly #outputs: GraphProto['output'] = [];
   #names = 0;
@@ -62,24 +64,31 @@ export class Graph {
   }
 
   #add(operator: string, inputs: readonly (Value | undefined)[], attributes: AttributeValues, domain: string, count: number, type: number | undefined): Value[] {
-    const names = Array.from({ length: count }, () => `v${++this.#names}`);
-    const version = domain === '' ? opset : machineLearning.version;
-    this.#nodes.push({
-      input: inputs.map((input) => input?.name ?? ''),
-      output: names,
-      name: `${operator}_${this.#names}`,
-      opType: operator,
-      ...(domain === '' ? {} : { domain }),
-      attribute: toAttributes(attributes, { domain, name: operator, opset: version }),
-    });
     const result = type ?? resultTypes[operator] ?? inputs[0]?.type;
     if (result === undefined) throw new ModelportError('INTERNAL', `the element type of a ${operator} is not known`);
+    const version = domain === '' ? opset : machineLearning.version;
+    const attribute = toAttributes(attributes, { domain, name: operator, opset: version });
+    const input = inputs.map((value) => value?.name ?? '');
+    // Methods of an estimator repeat each other's steps; the graph takes each step once.
+    const key = `${operator}(${input.join()})${attribute.map(attributeKey).join()}`;
+    let names = this.#known.get(key);
+    if (names === undefined) {
+      names = Array.from({ length: count }, () => `v${++this.#names}`);
+      this.#known.set(key, names);
+      this.#nodes.push({ input, output: [...names], name: `${operator}_${this.#names}`, opType: operator, ...(domain === '' ? {} : { domain }), attribute });
+    }
     return names.map((name) => ({ name, type: result }));
   }
 
   #constant(type: number, values: ArrayLike<number | bigint | string | boolean>, shape: readonly number[]): Value {
-    const name = `c${++this.#names}`;
-    this.#constants.push(toTensorProto(constantTensor(type, values, shape), name));
+    const tensor = toTensorProto(constantTensor(type, values, shape));
+    const key = tensorKey(tensor);
+    let name = this.#known.get(key)?.[0];
+    if (name === undefined) {
+      name = `c${++this.#names}`;
+      this.#known.set(key, [name]);
+      this.#constants.push({ ...tensor, name });
+    }
     return { name, type };
   }
 
@@ -100,10 +109,7 @@ export class Graph {
   }
 
   scalar(value: number | string, type = typeof value === 'string' ? STRING : DOUBLE): Value {
-    const key = `${type}:${Object.is(value, -0) ? '-0' : value}`;
-    let found = this.#scalars.get(key);
-    if (found === undefined) this.#scalars.set(key, (found = this.#constant(type, [value], [])));
-    return found;
+    return this.#constant(type, [value], []);
   }
 
   #operand(operand: Operand, type: number): Value {
@@ -232,6 +238,19 @@ export class Graph {
       functions: [],
     };
   }
+}
+
+function tensorKey({ dims, dataType, rawData, stringData }: TensorProto): string {
+  const hash = createHash('sha256').update(`${dataType}[${dims.join()}]`);
+  if (rawData !== undefined) hash.update(rawData.read());
+  for (const text of stringData ?? []) hash.update(`${text.length}:`).update(text);
+  return hash.digest('base64');
+}
+
+function attributeKey({ name, i, f, s, t, ints, floats }: AttributeProto): string {
+  const list = ints ?? floats;
+  const values = list === undefined ? '' : createHash('sha256').update(new Uint8Array(list.buffer, list.byteOffset, list.byteLength)).digest('base64');
+  return `${name}=${i ?? f ?? ''}${s === undefined ? '' : Buffer.from(s).toString('base64')}${t === undefined ? '' : tensorKey(t)}${values}`;
 }
 
 function graphDimension(dimension: Dimension): number | string {

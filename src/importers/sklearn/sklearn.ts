@@ -1,5 +1,5 @@
 /** scikit-learn's estimators as `pickle.dump` and `joblib.dump` write them: https://scikit-learn.org/stable/model_persistence.html */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
 import type { Importer } from '../../importer.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
@@ -23,7 +23,7 @@ function importModel(artifact: Artifact, directory: string): Promise<Artifact> {
     format: 'onnx',
     directory,
     main: 'model.onnx',
-    files: written.map(({ path, sizeBytes }) => ({ path, sizeBytes })),
+    files: written.map(({ path, sizeBytes }) => ({ path: basename(path), sizeBytes })),
     metadata: Object.fromEntries(model.metadataProps.map(({ key, value }) => [key ?? '', value ?? ''])),
   });
 }
