@@ -20,7 +20,10 @@ export async function openLocalPredictor(path: string, modelName: string | undef
   if (modelName !== undefined && !models.has(modelName)) throw new ModelportError('INVALID_USAGE', `${path} has no model '${modelName}'${suggestName(modelName, names)}`, { at: '--model' });
   if (modelName === undefined && names.length > 1) throw new ModelportError('INVALID_USAGE', `${path} has ${names.length} models, say which: --model ${names.slice(0, 8).join(', --model ')}${names.length > 8 ? ' …' : ''}`, { at: '--model' });
   const name = modelName ?? names[0];
-  const repository = createRepository({ paths: [path], log: createLog('text', 'warn'), responseCacheBytes: 0, resources: {}, ...(name === undefined ? { mode: 'none' } : { mode: 'explicit', loadModels: [name] }) });
+  const log = createLog('text', 'warn');
+  // Why a model can't be loaded is thrown below; once is enough.
+  const warnings = { debug: () => {}, info: () => {}, warn: log.warn.bind(log), error: () => {} };
+  const repository = createRepository({ paths: [path], log: warnings, responseCacheBytes: 0, resources: {}, ...(name === undefined ? { mode: 'none' } : { mode: 'explicit', loadModels: [name] }) });
   try {
     const failures = await repository.start();
     if (failures.length > 0) throw failures[0]!.error;
