@@ -5,6 +5,7 @@
  * call to the next, requests get the new versions. Replaced ones answer what they were given and are released.
  */
 import { ModelportError, toPlainError, type ErrorCode } from '../errors.ts';
+import { collectYoungGarbage } from '../lib/collect-young-garbage.ts';
 import type { ModelConfig } from '../model-config.ts';
 import type { IndexEntry, ModelState } from '../repository.ts';
 import type { LoadedVersion } from './load-version.ts';
@@ -235,6 +236,7 @@ export class ModelLifecycle {
   async #release(served: ServedVersion): Promise<void> {
     try {
       await served.release();
+      collectYoungGarbage();
     } catch (error) {
       this.#options.log('error', `releasing '${this.name}' version ${served.version} failed: ${toPlainError(error).message}`, { model: this.name, version: served.version, error });
     }
