@@ -67,7 +67,10 @@ class PickleMachine implements PickleReading {
   readonly #marks: number[] = [];
   /** Values above the last mark begin here: nothing may be popped below. */
   #floor = 0;
-  readonly #memo = new Map<number, PickleValue>();
+  /** The memo, as long as its places are taken in order, which all writers do. */
+  readonly #memo: PickleValue[] = [];
+  /** Places beyond it: a file may name any number. */
+  readonly #farMemo = new Map<number, PickleValue>();
   readonly #globals = new Map<string, PickledGlobal>();
   readonly #definitions = new WeakMap<PickledGlobal, PickleClass>();
   #protocol = 0;
@@ -169,11 +172,16 @@ class PickleMachine implements PickleReading {
 
   #memoize(index: number): void {
     this.charge(memoryCost.memo);
-    this.#memo.set(index, this.#top());
+    if (index > this.#memo.length) {
+      this.#farMemo.set(index, this.#top());
+      return;
+    }
+    this.#memo[index] = this.#top();
+    if (this.#farMemo.size > 0) this.#farMemo.delete(index);
   }
 
   #recall(index: number | bigint): void {
-    const value = typeof index === 'number' ? this.#memo.get(index) : undefined;
+    const value = typeof index !== 'number' ? undefined : index < this.#memo.length ? this.#memo[index] : this.#farMemo.get(index);
     if (value === undefined) this.fail(`the memo has nothing under ${index}`);
     this.#push(value);
   }
@@ -352,7 +360,7 @@ class PickleMachine implements PickleReading {
       case opcodes.LONG_BINPUT:
         return this.#memoize(this.#input.uint32());
       case opcodes.MEMOIZE:
-        return this.#memoize(this.#memo.size);
+        return this.#memoize(this.#memo.length + this.#farMemo.size);
       default:
         this.#executeObject(opcode);
     }

@@ -85,6 +85,12 @@ describe('structure', () => {
     expect(refusal(() => read('Pkey 1\n.'))).toMatch(/persistent id/);
   });
 
+  test('a memo in any order', () => {
+    expect(read('(I7\np5\nNp0\nI8\np1\ng5\ng0\ng1\nl.')).toEqual([7, null, 8, 7, null, 8]);
+    // The place 1 is taken twice; MEMOIZE takes the place of the memo's size.
+    expect(read('\x80\x04(K\x05q\x01K\x06q\0K\x07q\x01h\x01K\x08\x94h\x02l.')).toEqual([5, 6, 7, 7, 8, 8]);
+  });
+
   test('numbers of all spellings', () => {
     expect(read('(L12L\nL-3\nI-7\nI00\nF1e3\nF-inf\nI9007199254740993\nl.')).toEqual([12, -3, -7, false, 1000, -Infinity, 9007199254740993n]);
     expect(read('(\x8a\0\x8a\x01\x80\x8a\x09\0\0\0\0\0\0\0\x80\0\x8b\x08\0\0\0\xff\xff\xff\xff\xff\xff\xff\xffl.')).toEqual([0, -128, 2n ** 63n, -1]);
