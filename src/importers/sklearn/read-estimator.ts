@@ -27,7 +27,7 @@ export function readEstimator(bytes: Uint8Array, name: string): Fitted {
 export function looksLikeEstimator(start: Uint8Array): boolean {
   const pickle = beginningOf(start);
   if (!looksLikePickle(pickle)) return false;
-  return /\b(?:sklearn|imblearn)\b/.test(Buffer.from(pickle.buffer, pickle.byteOffset, pickle.byteLength).toString('latin1'));
+  return /sklearn|imblearn/.test(Buffer.from(pickle.buffer, pickle.byteOffset, pickle.byteLength).toString('latin1'));
 }
 
 function beginningOf(start: Uint8Array): Uint8Array {

@@ -1,6 +1,7 @@
 /** scikit-learn's estimators as `pickle.dump` and `joblib.dump` write them: https://scikit-learn.org/stable/model_persistence.html */
 import { basename, join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
+import { isModelportError, ModelportError } from '../../errors.ts';
 import type { Importer } from '../../importer.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
 import { writeModelFile } from '../../onnx/write-model-file.ts';
@@ -13,7 +14,14 @@ export const sklearn: Importer = { name: 'sklearn', extensions: ['.joblib', '.pk
 
 /** The model of a file's bytes; `name` is the file, for error messages. Throws `INVALID_MODEL` naming class, module and version of what is not covered. */
 export function importEstimator(bytes: Uint8Array, name: string): ModelProto {
-  return buildModel(convert(readEstimator(bytes, name)));
+  const record = readEstimator(bytes, name);
+  try {
+    return buildModel(convert(record));
+  } catch (error) {
+    if (isModelportError(error) && error.code === 'INVALID_MODEL') throw error;
+    // Converters count on attributes that fit each other, which a damaged file does not have.
+    throw new ModelportError('INVALID_MODEL', `${record.path} cannot be imported: its attributes do not fit each other (${(error as Error).message})`, { at: record.path, cause: error });
+  }
 }
 
 function importModel(artifact: Artifact, directory: string): Promise<Artifact> {
