@@ -182,7 +182,7 @@ describe('a run that was stopped', () => {
     // Standard input stays open and silent after the first rows.
     child.stdin.write(`${header}\n${all.slice(0, 100).join('\n')}\n`);
     const part = join(folder, 'stopped.csv.part');
-    while (!existsSync(part) || lines('stopped.csv.part').length < 100) await sleep(20);
+    while (child.exitCode === null && (!existsSync(part) || lines('stopped.csv.part').length < 100)) await sleep(20);
     child.kill('SIGINT');
     expect(await new Promise((resolve) => child.on('exit', resolve)), stderr).toBe(130);
     expect(stderr).toContain('--resume');
