@@ -66,6 +66,7 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   readonly #listeners = new Set<() => void>();
   #found: FoundModels = { models: new Map(), directories: [] };
   #polling: RepositoryPolling | undefined;
+  #started = false;
   #closed = false;
 
   constructor(options: FolderModelRepositoryOptions) {
@@ -101,6 +102,8 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
     }));
     await this.#reloadDependents(round);
     if (mode !== 'none') this.#startPolling();
+    this.#started = true;
+    this.#changed();
     return results.filter((failure) => failure !== undefined);
   }
 
@@ -122,7 +125,8 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   }
 
   allReady(): boolean {
-    if (this.#closed) return false;
+    // Listeners are open before the first look at the files.
+    if (!this.#started || this.#closed) return false;
     for (const model of this.#models.values()) if (model.wanted && model.latest?.ready() !== true) return false;
     return true;
   }
@@ -356,6 +360,7 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   #missing(name: string, version: string | undefined): ModelportError {
     const model = this.#models.get(name);
     const unknown = 'Request for unknown model: ';
+    if (model === undefined && !this.#started) return new ModelportError('UNAVAILABLE', `${unknown}'${name}' is not found yet: the server is starting`, { retryAfterSeconds: 1 });
     if (model === undefined || (!model.hasVersions && !model.wanted)) return new ModelportError('NOT_FOUND', `${unknown}'${name}' is not found`);
     if (version !== undefined && version !== '') {
       const state = model.stateOf(version);

@@ -19,6 +19,9 @@ describe('loading at the start', () => {
     world.gate = () => new Promise((resolve) => setTimeout(resolve, 5));
     const root = await folder(Object.fromEntries(Array.from({ length: 7 }, (_, index) => [`m${index}.onnx`, toyText({ answer: index })])));
     const repository = world.repository({ paths: [root] });
+    // Listeners are open by then: nobody may take an empty repository for a ready one.
+    expect(repository.allReady()).toBe(false);
+    expect(() => repository.get('m5')).toThrow(expect.objectContaining({ code: 'UNAVAILABLE', retryAfterSeconds: 1 }) as Error);
     expect(await repository.start()).toEqual([]);
     expect(repository.ready().map(({ name }) => name)).toEqual(['m0', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6']);
     expect(world.mostLoading).toBe(2);
