@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import { benchCommand } from './bench.ts';
 import { completionCommand } from './completion.ts';
+import { importCommand } from './import.ts';
 import { inspectCommand } from './inspect.ts';
 import { predictCommand } from './predict.ts';
 import { serveCommand } from './serve.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, predictCommand, benchCommand, typesCommand, completionCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, typesCommand, completionCommand];
