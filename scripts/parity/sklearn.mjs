@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compareCase } from './sklearn-compare.mjs';
 
-const arguments_ = process.argv.slice(2);
-const folder = arguments_[0] ?? join(tmpdir(), 'modelport-parity-sklearn');
+const given = process.argv.slice(2);
+const folder = given[0] ?? join(tmpdir(), 'modelport-parity-sklearn');
 if (!existsSync(join(folder, 'cases.json'))) {
   execFileSync(process.env['MODELPORT_SKLEARN_PYTHON'] ?? 'python3', [new URL('sklearn_cases.py', import.meta.url).pathname, folder], { stdio: 'inherit' });
 }
@@ -27,7 +27,7 @@ const whole = names.filter((name) => byEstimator.get(name).every((result) => res
 const summary = `${whole.length} of ${names.length} estimators agree in every case (${((100 * whole.length) / names.length).toFixed(0)} %); cases: ${count('agrees')} agree, ${count('refused')} refused by name, ${count('WRONG')} WRONG, ${count('skipped')} skipped`;
 console.log(`\n${summary}`);
 const line = (result) => `| ${result.estimator} | ${result.label || 'default'} | ${result.verdict} | ${(result.detail ?? '').replaceAll('|', '\\|').replaceAll('\n', ' ')} |`;
-if (arguments_.length < 2) {
+if (given.length < 2) {
   writeFileSync(
     new URL('../../docs/sklearn-coverage.md', import.meta.url),
     `# What is imported from scikit-learn

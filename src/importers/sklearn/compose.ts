@@ -57,7 +57,7 @@ function columnsOf(record: Fitted, name: string, given: PickleValue | undefined,
   const names = record.featureNames;
   return list.map((column) => {
     const place = typeof column === 'string' ? (names?.indexOf(column) ?? -1) : typeof column === 'number' ? (column < 0 ? column + width : column) : -1;
-    return place < 0 || place >= width ? record.refuse(`'${name}' takes the column ${String(column)}, which was not there when it was fitted`) : place;
+    return place < 0 || place >= width ? record.refuse(`'${name}' takes the column ${JSON.stringify(column)}, which was not there when it was fitted`) : place;
   });
 }
 

@@ -13,7 +13,7 @@ const everyClass: PickleClasses = (module) => (module === '' ? undefined : data)
 /** The fitted estimator that a pickle holds. Throws `INVALID_MODEL`. */
 function estimatorOf(value: PickleValue, name: string): Fitted {
   if (value instanceof PickledObject) return new Fitted(value);
-  const inside = value instanceof Map ? [...(value as Map<PickleValue, PickleValue>)].filter(([, member]) => member instanceof PickledObject).map(([key]) => String(key)) : [];
+  const inside = value instanceof Map ? [...(value as Map<PickleValue, PickleValue>)].flatMap(([key, member]) => (typeof key === 'string' && member instanceof PickledObject ? [key] : [])) : [];
   const hint = inside.length === 0 ? '' : `; it has models under ${inside.slice(0, 5).map((key) => `'${key}'`).join(', ')}: save the one that is to be served by itself`;
   throw new ModelportError('INVALID_MODEL', `${name}: the pickle holds ${describePickleValue(value)}, not an estimator${hint}`, { at: name });
 }

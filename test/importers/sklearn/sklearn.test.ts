@@ -42,7 +42,7 @@ function fed(specs: readonly { readonly name: string; readonly datatype: string;
       let array: NumericArray;
       if ('columns' in input) array = input.columns[spec.name]!;
       else if (specs.length === 1) array = input;
-      else array = { ...input, shape: [input.shape[0]!, 1], data: input.data.filter((_, at) => at % input.shape[1]! === index) };
+      else array = { ...input, shape: [input.shape[0]!, 1], data: input.data.filter((_, at) => (at % input.shape[1]!) === index) };
       const shape = [array.shape[0]!, ...(spec.shape.length === 1 ? [] : [array.shape[1] ?? 1])];
       return [spec.name, spec.datatype === 'BYTES' ? new Tensor('string', array.data.map((value) => String(value ?? '')), shape) : new Tensor('float64', Float64Array.from(array.data, Number), shape)];
     }),
