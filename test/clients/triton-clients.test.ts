@@ -5,7 +5,7 @@
  *
  * Not run, of src/python/examples: `*_cudashm_client` (want a GPU), `ensemble_image_client` (its first model decodes pictures),
  * `memory_growth_test` (reports, checks nothing), `simple_grpc_model_control` (wants the status INTERNAL for a client's
- * mistake, which its own text calls wrong; here it is INVALID_ARGUMENT), `simple_grpc_health_metadata` (see below).
+ * mistake, which its own text calls wrong; here it is INVALID_ARGUMENT).
  */
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
