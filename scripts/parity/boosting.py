@@ -145,6 +145,10 @@ xgb_case('large-target', 'reg:squarederror', y * 1e6 + 3e7, X=X)
 xgb_case('names', 'reg:squarederror', y, X=X, names=True)
 xgb_case('constant', 'reg:squarederror', np.full(N, 4.25), X=X)
 xgb_case('deep', 'reg:squarederror', y, X=X, params={'max_depth': 12})
+for method in ('exact', 'hist', 'approx'):
+    xgb_case(f'pruned-{method}', 'reg:squarederror', y, X=X, params={'tree_method': method, 'gamma': 25, 'max_depth': 7})
+    Xc, yc, _ = data(7, features=6, categories=3)
+    if method != 'exact': xgb_case(f'pruned-categorical-{method}', 'reg:squarederror', yc, X=Xc, params={'tree_method': method, 'gamma': 25, 'max_depth': 7, 'max_cat_to_onehot': 1}, categorical=(3, 4, 5))
 xgb_case('no-missing', 'reg:squarederror', y, X=np.nan_to_num(X))
 if not fixtures:
     xgb_case('many', 'binary:logistic', binary, X=X, rounds=300)

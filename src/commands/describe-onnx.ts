@@ -72,7 +72,8 @@ function notes(spec: TensorSpec, facts: OnnxFacts): string {
   if (facts.zipMaps.some((zipMap) => zipMap.output === spec.name)) parts.push('made of a list of dictionaries');
   if (spec.labels !== undefined) {
     const more = spec.labels.length - shownLabels;
-    parts.push(`${spec.labels.length} classes: ${spec.labels.slice(0, shownLabels).map(printable).join(', ')}${more > 0 ? ` and ${more} more` : ''}`);
+    const what = facts.signature.inputs.includes(spec) ? 'columns' : 'classes';
+    parts.push(`${spec.labels.length} ${what}: ${spec.labels.slice(0, shownLabels).map(printable).join(', ')}${more > 0 ? ` and ${more} more` : ''}`);
   }
   if (spec.description !== undefined) parts.push(printable(spec.description));
   return parts.join(' · ');

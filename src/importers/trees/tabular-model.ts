@@ -56,7 +56,7 @@ export interface TabularModel {
 export function buildTabularModel(model: TabularModel): ModelProto {
   const graph = new GraphBuilder({ opset: 21, machineLearningOpset: model.machineLearningOpset });
   const { featureNames } = model;
-  const rows = graph.input('X', model.elementType, ['batch', model.featureCount], featureNames === undefined ? undefined : `columns: ${featureNames.slice(0, 50).join(', ')}${featureNames.length > 50 ? ' …' : ''}`);
+  const rows = graph.input('X', model.elementType, ['batch', model.featureCount]);
   const answer = model.answer(graph, rows);
   const metadata: Record<string, string> = {
     framework: model.producer.name,

@@ -38,14 +38,16 @@ export function sumOfTrees(graph: GraphBuilder, rows: Value, forest: Forest): Va
 function checkTree(tree: DecisionTree, { featureCount, targetCount }: Forest): void {
   const { splits, leaves, width, target } = tree;
   const leafCount = leaves.length / width;
-  if (!Number.isInteger(leafCount) || leafCount < 1 || leafCount >= mostLeavesOfATree || target < 0 || target + width > targetCount) throw malformed('its leaves do not fit its outputs');
+  if (!Number.isInteger(leafCount) || !Number.isInteger(target) || leafCount < 1 || leafCount >= mostLeavesOfATree || target < 0 || target + width > targetCount) throw malformed('its leaves do not fit its outputs');
+  // Splits that pruning left behind are reached by nothing, but written.
+  for (const { feature, left, right } of splits) if (!Number.isInteger(feature) || !Number.isInteger(left) || !Number.isInteger(right)) throw malformed('a feature or a child is no whole number');
   const depths = new Int32Array(splits.length).fill(-1);
   if (splits.length > 0) depths[0] = 1;
   const open = splits.length > 0 ? [0] : [];
   while (open.length > 0) {
     const index = open.pop()!;
     const split = splits[index]!;
-    if (!Number.isInteger(split.feature) || split.feature < 0 || split.feature >= featureCount) throw malformed(`it asks for feature ${split.feature} of ${featureCount}`);
+    if (split.feature < 0 || split.feature >= featureCount) throw malformed(`it asks for feature ${split.feature} of ${featureCount}`);
     if (split.bounds.some(Number.isNaN)) throw malformed('a threshold is not a number');
     const depth = depths[index]! + Math.max(1, split.bounds.length);
     if (depth > mostDepth) throw new ModelportError('INVALID_MODEL', `a tree is more than ${mostDepth} comparisons deep, which is more than ONNX Runtime can take`);

@@ -34,6 +34,7 @@ describe('what is refused, by name', () => {
     ['a missing feature', text.replace('max_feature_idx=4', 'max_feature_idx=0'), /asks for feature \d of 1/],
     ['a text for a number', text.replace(/\nthreshold=\S+/, '\nthreshold=abc'), /threshold of Tree=0 holds 'abc'/],
     ['a list that is too short', text.replace(/\nleaf_value=\S+ /, '\nleaf_value='), /leaf_value of Tree=0 has \d+ numbers instead of \d+/],
+    ['a child that is no whole number', text.replace(/\nleft_child=\S+/, '\nleft_child=0.5'), /a child is no whole number/],
     ['no LightGBM file', 'forest\n', /its first line is not 'tree'/],
   ])('%s', (_, changed, message) => {
     expect(() => buildTabularModel(readLightgbm(changed))).toThrow(message);
