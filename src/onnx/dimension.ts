@@ -17,6 +17,11 @@ export function unknownDimension(): string {
   return `?${++fresh}`;
 }
 
+/** A shape of which only the rank is known; undefined where no value can have such a rank. */
+export function unknownShape(rank: number): Shape | undefined {
+  return Number.isInteger(rank) && rank >= 0 && rank <= 64 ? Array.from({ length: rank }, unknownDimension) : undefined;
+}
+
 export function isUnknownDimension(dimension: Dimension): boolean {
   return typeof dimension === 'string' && dimension.includes('?');
 }
@@ -64,8 +69,8 @@ export function floorDivideDimension(dimension: Dimension, divisor: number): Dim
   }
   // What is left is between 0 and 1 where it is only a number.
   if (rest.size > 0 && !(rest.size === 1 && rest.has(''))) {
-    const text = textOf(rest);
-    whole.set(`floor(${/ [+-] /.test(String(text)) ? `(${text})` : text}/${divisor})`, 1);
+    const text = String(textOf(rest));
+    whole.set(`floor(${splitTerms(text).length > 1 ? `(${text})` : text}/${divisor})`, 1);
   }
   return textOf(whole);
 }
@@ -103,7 +108,8 @@ export function divideDimensions(dimension: Dimension, divisor: Dimension): Dime
 /** Whether it cannot be negative, sizes themselves never being so. */
 export function isNeverNegative(dimension: Dimension): boolean {
   if (typeof dimension === 'number') return dimension >= 0;
-  for (const coefficient of sumOf(dimension).values()) if (coefficient < 0) return false;
+  // What was rounded down may have been negative before.
+  for (const [names, coefficient] of sumOf(dimension)) if (coefficient < 0 || (names.includes('floor(') && names.includes('-'))) return false;
   return true;
 }
 
@@ -155,7 +161,7 @@ function sumOf(dimension: Dimension): Sum {
   let sum = sums.get(dimension);
   if (sum === undefined) {
     if (sums.size > 20_000) sums.clear();
-    sums.set(dimension, (sum = parse(dimension) ?? new Map([[dimension, 1]])));
+    sums.set(dimension, (sum = parse(dimension) ?? new Map([[dimension === '' ? '?' : dimension, 1]])));
   }
   return sum;
 }

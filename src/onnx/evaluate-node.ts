@@ -3,7 +3,7 @@
  * IEEE 754 defines, comparisons, moving elements around. Everything else is left to the runtime.
  */
 import { elementCount } from '../tensor.ts';
-import { Attributes } from './attributes.ts';
+import type { Attributes } from './attributes.ts';
 import type { ConstantTensor } from './constant-tensor.ts';
 import { dataTypes, ElementType } from './data-type.ts';
 import type { NodeProto } from './model-proto.ts';
@@ -35,11 +35,11 @@ export function allocateElements(elementType: number, count: number): TensorElem
   return facts?.array === undefined || facts.name.startsWith('COMPLEX') ? undefined : new facts.array(count);
 }
 
-/** Elements whose positions in `source` are given by a start and a step for each axis of the result. */
+/** Elements whose positions in `source` are given by a start and a step for each axis of the result. Undefined where one lies outside. */
 export function pick(source: ConstantTensor, shape: readonly number[], start: number, strides: readonly number[]): ConstantTensor | undefined {
   const count = elementCount(shape);
   const data = allocateElements(source.elementType, count);
-  if (data === undefined) return undefined;
+  if (data === undefined || (count > 0 && !staysInside(source.data.length, shape, start, strides))) return undefined;
   const position = new Array<number>(shape.length).fill(0);
   let offset = start;
   for (let index = 0; index < count; index++) {
@@ -52,6 +52,16 @@ export function pick(source: ConstantTensor, shape: readonly number[], start: nu
     }
   }
   return { elementType: source.elementType, shape, data };
+}
+
+function staysInside(length: number, shape: readonly number[], start: number, strides: readonly number[]): boolean {
+  let [least, most] = [start, start];
+  for (const [axis, size] of shape.entries()) {
+    const reach = (size - 1) * strides[axis]!;
+    if (reach < 0) least += reach;
+    else most += reach;
+  }
+  return least >= 0 && most < length;
 }
 
 export function stridesOf(shape: readonly number[]): number[] {
@@ -109,10 +119,13 @@ const slice: Kernel = ({ inputs, shapes: [shape], opset }) => {
   if (x === undefined || starts === undefined || shape === undefined || opset < 10) return undefined;
   const strides = stridesOf(x.shape);
   const own = [...strides];
-  let from = 0;
-  for (let index = 0; index < starts.data.length; index++) {
+  const axesOfSlice = Array.from({ length: starts.data.length }, (_, index) => {
     const given = axes === undefined ? index : Number(axes.data[index]);
-    const axis = given < 0 ? given + x.shape.length : given;
+    return given < 0 ? given + x.shape.length : given;
+  });
+  if (new Set(axesOfSlice).size < axesOfSlice.length) return undefined;
+  let from = 0;
+  for (const [index, axis] of axesOfSlice.entries()) {
     const step = steps === undefined ? 1 : Number(steps.data[index]);
     const size = x.shape[axis]!;
     const start = Number(starts.data[index]);

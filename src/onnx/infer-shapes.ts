@@ -8,6 +8,7 @@ import { knownInitializer } from './inference/known-value.ts';
 import { NodeContext } from './inference/node-context.ts';
 import { inferNode } from './inference/rules.ts';
 import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from './model-proto.ts';
+import { countUnfoldedNodes } from './unfold-functions.ts';
 import { fromTypeProto, mergeTypes, nameOfType, toTypeProto } from './value-type.ts';
 
 export type KnownValues = ReadonlyMap<string, KnownValue>;
@@ -20,11 +21,12 @@ export interface Inference {
 }
 
 /** Files where functions and loops lead to more work than this are there to do harm. */
-const mostNodes = 2_000_000;
+const mostNodes = 300_000;
 const mostDepth = 100;
 
 /** Throws `INVALID_MODEL` only where looking at the model would not end. */
 export function inferModel(model: ModelProto): Inference {
+  countUnfoldedNodes(model);
   const inference = new ModelInference(model);
   if (model.graph !== undefined) inference.graph(model.graph, [], undefined, 0);
   return inference;

@@ -5,10 +5,11 @@ import { randomBytes } from 'node:crypto';
 import { ModelportError } from '../errors.ts';
 import { ByteRange } from './byte-range.ts';
 import { toTensorProto, fromTensorProto } from './constant-tensor.ts';
-import { dataTypes } from './data-type.ts';
+import { dataTypes, INT32, INT64 } from './data-type.ts';
 import { externalRange } from './external-data.ts';
 import { mapTensors } from './map-tensors.ts';
 import { DataLocation, type ModelProto, type TensorProto } from './model-proto.ts';
+import { tensorSizeBytes } from './tensor-size.ts';
 import { encodeModel, mostModelBytes } from './write-model.ts';
 
 export interface WriteOptions {
@@ -21,7 +22,7 @@ export interface WriteOptions {
 export interface ExternalDataOptions {
   /** Default: the model's name with `.data`. */
   readonly fileName?: string;
-  /** Tensors from this size on. Default 1024. */
+  /** Tensors from this size on; lists of integers, which may be shapes, only from 1024. Default 1024. */
   readonly leastBytes?: number;
 }
 
@@ -77,8 +78,9 @@ class DataFile {
   take(tensor: TensorProto): TensorProto {
     const facts = dataTypes.get(tensor.dataType ?? 0);
     if (facts === undefined || facts.bits === 0 || tensor.dataLocation === DataLocation.EXTERNAL) return tensor;
-    const count = tensor.dims.reduce((product, size) => product * size, 1);
-    if ((count * facts.bits) / 8 < Math.max(1, this.#leastBytes)) return tensor;
+    // ONNX Runtime looks at shapes before it looks into other files.
+    const leastBytes = tensor.dataType === INT64 || tensor.dataType === INT32 ? Math.max(this.#leastBytes, 1024) : Math.max(this.#leastBytes, 1);
+    if (tensorSizeBytes(tensor, facts) < leastBytes) return tensor;
     const data = tensor.rawData ?? toTensorProto(fromTensorProto(tensor)).rawData!;
     const padding = (alignmentBytes - (this.sizeBytes % alignmentBytes)) % alignmentBytes;
     if (padding > 0) this.parts.push(new Uint8Array(padding));

@@ -1,7 +1,7 @@
 /** Operators that pick elements by position, and those whose size depends on values. */
 import { fromTensorProto, integersOf } from '../constant-tensor.ts';
 import { ElementType } from '../data-type.ts';
-import { addDimensions, ceilDivideDimension, isNeverNegative, subtractDimensions, unknownDimension, type Dimension, type Shape } from '../dimension.ts';
+import { addDimensions, ceilDivideDimension, isNeverNegative, subtractDimensions, unknownDimension, unknownShape, type Dimension, type Shape } from '../dimension.ts';
 import { isInteger, knownTensor, mostElements } from './known-value.ts';
 import type { NodeContext, Rule } from './node-context.ts';
 
@@ -68,7 +68,7 @@ const slice: Rule = (node) => {
   const starts = old ? node.attributes.integers('starts') : node.elements(1);
   const ends = old ? node.attributes.integers('ends') : node.elements(2);
   const count = starts?.length ?? node.shape(1)?.[0];
-  const axes = old ? (node.attributes.integers('axes') ?? starts?.map((_, index) => index)) : node.has(3) ? node.integers(3) : typeof count === 'number' ? Array.from({ length: count }, (_, index) => index) : undefined;
+  const axes = old ? (node.attributes.integers('axes') ?? starts?.map((_, index) => index)) : node.has(3) ? node.integers(3) : typeof count === 'number' && count <= shape.length ? [...shape.keys()].slice(0, count) : undefined;
   const steps = node.has(4) ? node.integers(4) : undefined;
   if (axes === undefined) return [knownTensor(elementType, shape.map(() => unknownDimension()))];
   const result: Dimension[] = [...shape];
@@ -144,7 +144,7 @@ const filled: Rule = (node) => {
   const elementType = value?.dataType ?? ElementType.FLOAT;
   const shape = node.elements(0);
   const rank = node.shape(0)?.[0];
-  const known = shape ?? (typeof rank === 'number' ? Array.from({ length: rank }, () => unknownDimension()) : undefined);
+  const known = shape ?? (typeof rank === 'number' ? unknownShape(rank) : undefined);
   const count = known?.reduce<number>((product, size) => (typeof size === 'number' ? product * size : NaN), 1) ?? NaN;
   const [filling] = value === undefined ? [0] : (integersOf(fromTensorProto(value)) ?? []);
   const elements = filling !== undefined && isInteger(elementType) && count >= 0 && count <= mostElements ? new Array<Dimension>(count).fill(filling) : undefined;

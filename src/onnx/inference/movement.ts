@@ -1,12 +1,10 @@
 /** Operators that rename, cut, join and repeat axes, and those that tell shapes. */
 import { ElementType } from '../data-type.ts';
-import { addDimensions, ceilDivideDimension, divideDimensions, multiplyDimensions, productOfDimensions, subtractDimensions, unknownDimension, type Dimension, type Shape } from '../dimension.ts';
+import { addDimensions, ceilDivideDimension, divideDimensions, multiplyDimensions, productOfDimensions, subtractDimensions, unknownDimension, unknownShape, type Dimension, type Shape } from '../dimension.ts';
 import { sequenceType, tensorType } from '../value-type.ts';
 import { broadcast, sameDimension } from './broadcast.ts';
 import { knownTensor } from './known-value.ts';
 import { describeShape, type NodeContext, type Rule } from './node-context.ts';
-
-const unknownShape = (rank: number): Shape => Array.from({ length: rank }, () => unknownDimension());
 
 /** The number of elements of a list input, which is the rank that it asks for. */
 function lengthOf(node: NodeContext, index: number): number | undefined {
@@ -142,7 +140,7 @@ const expand: Rule = (node) => {
   const own = node.shape(0);
   if (rank === undefined || own === undefined) return [knownTensor(node.elementType(0))];
   // What is more than 1 stays as it is.
-  const shape = [...unknownShape(Math.max(0, rank - own.length)), ...own.map((size) => (typeof size === 'number' && size > 1 ? size : unknownDimension()))];
+  const shape = [...(unknownShape(Math.max(0, rank - own.length)) ?? []), ...own.map((size) => (typeof size === 'number' && size > 1 ? size : unknownDimension()))];
   return [knownTensor(node.elementType(0), shape)];
 };
 

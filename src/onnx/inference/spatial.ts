@@ -1,6 +1,6 @@
 /** Convolution, pooling, resizing: operators on images and signals, whose first two axes are rows and channels. */
 import { ElementType } from '../data-type.ts';
-import { addDimensions, ceilDivideDimension, divideDimensions, floorDivideDimension, multiplyDimensions, subtractDimensions, unknownDimension, type Dimension, type Shape } from '../dimension.ts';
+import { addDimensions, ceilDivideDimension, divideDimensions, floorDivideDimension, multiplyDimensions, subtractDimensions, unknownDimension, unknownShape, type Dimension, type Shape } from '../dimension.ts';
 import { tensorType } from '../value-type.ts';
 import { knownTensor, type KnownValue } from './known-value.ts';
 import { describeShape, type NodeContext, type Rule } from './node-context.ts';
@@ -157,8 +157,6 @@ const depthToSpace: Rule = (node) => {
   return [knownTensor(node.elementType(0), [rows, multiplyDimensions(channels, block * block), divideDimensions(height, block) ?? unknownDimension(), divideDimensions(width, block) ?? unknownDimension()])];
 };
 
-const unknownSizes = (count: number): Shape => Array.from({ length: count }, () => unknownDimension());
-
 const centerCropPad: Rule = (node) => {
   const shape = node.shape(0);
   if (shape === undefined) return [knownTensor(node.elementType(0))];
@@ -178,8 +176,8 @@ const gridSample: Rule = (node) => {
 const affineGrid: Rule = (node) => {
   const size = node.elements(1);
   const rank = size?.length ?? node.shape(1)?.[0];
-  if (typeof rank !== 'number') return [knownTensor(node.elementType(0))];
-  return [knownTensor(node.elementType(0), [...(size === undefined ? unknownSizes(rank - 1) : [size[0]!, ...size.slice(2)]), rank - 2])];
+  const places = size === undefined ? (typeof rank === 'number' ? unknownShape(rank - 1) : undefined) : [size[0]!, ...size.slice(2)];
+  return [knownTensor(node.elementType(0), places === undefined ? undefined : [...places, places.length - 1])];
 };
 
 const regionPool: Rule = (node) => {
@@ -191,10 +189,11 @@ const regionPool: Rule = (node) => {
 const columnsToImage: Rule = (node) => {
   const shape = node.shape(0);
   const [image, block] = [node.elements(1), node.integers(2)];
-  const rank = image?.length ?? node.shape(1)?.[0];
-  if (shape === undefined || typeof rank !== 'number') return [knownTensor(node.elementType(0))];
+  const rank = node.shape(1)?.[0];
+  const sizes = image ?? (typeof rank === 'number' ? unknownShape(rank) : undefined);
+  if (shape === undefined || sizes === undefined) return [knownTensor(node.elementType(0))];
   const channels = block === undefined ? undefined : divideDimensions(shape[1]!, block.reduce((product, size) => product * size, 1));
-  return [knownTensor(node.elementType(0), [shape[0]!, channels ?? unknownDimension(), ...(image ?? unknownSizes(rank))])];
+  return [knownTensor(node.elementType(0), [shape[0]!, channels ?? unknownDimension(), ...sizes])];
 };
 
 /** Its input ends with the real and imaginary part, or has only the real one. */
@@ -206,7 +205,7 @@ const fourier: Rule = (node) => {
   const back = node.integer('inverse', 0) !== 0;
   if (at === undefined) {
     const keeps = !oneSided && !node.has(1);
-    return [knownTensor(node.elementType(0), [...(keeps ? shape.slice(0, -1) : unknownSizes(shape.length - 1)), oneSided && back ? 1 : 2])];
+    return [knownTensor(node.elementType(0), [...(keeps ? shape.slice(0, -1) : shape.slice(1).map(() => unknownDimension())), oneSided && back ? 1 : 2])];
   }
   const axis = node.axis(at, shape.length);
   const length = node.has(1) ? (node.elements(1)?.[0] ?? unknownDimension()) : back && oneSided ? multiplyDimensions(subtractDimensions(shape[axis]!, 1), 2) : shape[axis]!;
