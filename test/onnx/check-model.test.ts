@@ -172,4 +172,4 @@ it('fuzz: models that were changed at random end in an answer or an error of our
       }
     }
   }
-});
+}, 120_000);
