@@ -1,7 +1,8 @@
 /** What clients get wrong, on every wire of a real server: refused with a status that says whose mistake it was, and nothing else changes. */
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { credentials, makeGenericClientConstructor, Metadata, type Client, type ServiceError } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
@@ -17,8 +18,13 @@ const definitions = new protobuf.Root();
 definitions.resolvePath = (_origin, target) => join(root, 'proto/triton', target.split('/').at(-1)!);
 definitions.loadSync(['grpc_service.proto'], { keepCase: true });
 
+const garden = join(mkdtempSync(join(tmpdir(), 'modelport-wires-')), 'garden');
+
 beforeAll(async () => {
-  server = await startModelport({ arguments: [...['mlp', 'words', 'datatypes', 'gather'].map((name) => fixture(`${name}.onnx`)), join(root, 'examples/models/iris'), join(root, 'examples/models/digits'), '--max-body', '1MB'] });
+  mkdirSync(garden);
+  copyFileSync(fixture('mlp.onnx'), join(garden, 'model.onnx'));
+  writeFileSync(join(garden, 'model.yaml'), 'task:\n  name: tabular-classification\n  features:\n    - name: height\n    - name: width\n    - name: depth\n    - name: kind\n      categories: [wild, garden]\n');
+  server = await startModelport({ arguments: [...['mlp', 'words', 'datatypes', 'gather'].map((name) => fixture(`${name}.onnx`)), join(root, 'examples/models/iris'), join(root, 'examples/models/digits'), garden, '--max-body', '1MB'] });
   client = new (makeGenericClientConstructor({}, 'faults'))(`127.0.0.1:${server.grpcPort}`, credentials.createInsecure());
 });
 afterAll(async () => {
@@ -26,6 +32,7 @@ afterAll(async () => {
   client.close();
   expect(server.output()).not.toMatch(/\n\s+at |Modelport itself failed/);
   expect(await server.stop()).toBe(0);
+  rmSync(join(garden, '..'), { recursive: true });
 });
 
 interface Answer {
@@ -153,6 +160,33 @@ describe('mistakes, each with its own message', () => {
     })));
     expect((await count()).success.count).toBe(before.success.count);
     await expectRightAnswers();
+  });
+});
+
+describe('mistakes in tables, each with its own message', () => {
+  const flower = { sepal_length: 6.3, sepal_width: 3.3, petal_length: 6, petal_width: 2.5 };
+  test.each<[string, string, string, RegExp]>([
+    ['a missing column', JSON.stringify({ ...flower, sepal_width: undefined }), 'sepal_width', /^column 'sepal_width' is missing: write a number in cm$/],
+    ['a misspelt column', JSON.stringify({ ...flower, sepal_wdith: 3 }), 'sepal_wdith', /^there is no column 'sepal_wdith'; did you mean 'sepal_width'\?$/],
+    ['columns in an order that nobody knows', JSON.stringify([Object.values(flower)]), '[0]', /^a row is a list without column names: write \{"columns": /],
+    ['a column twice', JSON.stringify({ columns: ['sepal_width', 'sepal_width', 'petal_length', 'petal_width'], rows: [[1, 2, 3, 4]] }), 'columns[1]', /^column 'sepal_width' is there twice$/],
+    ['NaN, as Python writes it', JSON.stringify({ ...flower, petal_width: 0.123 }).replace('0.123', 'NaN'), 'petal_width', /^column 'petal_width' is NaN, not a number: write a number in cm$/],
+    ['null', JSON.stringify({ ...flower, petal_width: null }), 'petal_width', /^column 'petal_width' is null/],
+    ['text', JSON.stringify({ ...flower, petal_width: 'wide' }), 'petal_width', /^column 'petal_width' is the text 'wide'/],
+  ])('%s', async (_what, body, at, message) => {
+    const answer = await post('/models/iris/predict', body, { 'content-type': 'application/json' });
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([422, { code: 'INVALID_VALUE', at, error: expect.stringMatching(message) as string }]);
+  });
+
+  test('an unknown category', async () => {
+    const answer = await post('/models/garden/predict', '{"height": 1, "width": 2, "depth": 3, "kind": "gardn"}', { 'content-type': 'application/json' });
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([422, { code: 'INVALID_VALUE', at: 'kind', error: "column 'kind' is 'gardn', which is no known category; did you mean 'garden'?" }]);
+    expect((await post('/models/garden/predict', '{"height": 1, "width": 2, "depth": 3, "kind": "garden"}', { 'content-type': 'application/json' })).status).toBe(200);
+  });
+
+  test('columns in another order, with their names, are put right', async () => {
+    const { status, text } = await post('/models/iris/predict', '{"columns": ["petal_width", "petal_length", "sepal_width", "sepal_length"], "rows": [[2.5, 6.0, 3.3, 6.3]]}', { 'content-type': 'application/json' });
+    expect([status, (JSON.parse(text) as { label: string }[])[0]!.label]).toEqual([200, 'virginica']);
   });
 });
 
