@@ -19,7 +19,7 @@ import { liftToTask } from './lift-to-task.ts';
 /** Kinds of model files, found by content. */
 export const formats: readonly ModelFormat[] = [
   { name: 'onnx', extensions: ['.onnx'], defaultFiles: ['model.onnx'], recognize: looksLikeOnnx },
-  ...importers.map((importer): ModelFormat => ({ name: importer.name, extensions: importer.extensions, defaultFiles: importer.defaultFiles, recognize: (start, sizeBytes) => importer.accepts(start, sizeBytes) })),
+  ...importers.map((importer): ModelFormat => ({ name: importer.name, extensions: importer.extensions, defaultFiles: importer.defaultFiles, recognize: async (start, sizeBytes) => (await importer.load()).accepts(start, sizeBytes) })),
   { name: 'remote', extensions: [], defaultFiles: [], recognize: () => false, withoutFile: true },
 ];
 
@@ -32,7 +32,7 @@ export const foreignConfigs: readonly ForeignConfigFormat[] = [
 export async function openArtifact(given: Artifact, cacheDirectory?: string): Promise<OpenedArtifact> {
   if (given.format === 'remote') return openRemote(given);
   const importer = importers.find(({ name }) => name === given.format);
-  const artifact = importer === undefined ? given : await (await import('./import-artifact.ts')).importArtifact(given, importer, cacheDirectory);
+  const artifact = importer === undefined ? given : await (await import('./import-artifact.ts')).importArtifact(given, await importer.load(), cacheDirectory);
   const { readOnnxFacts } = await import('../onnx/onnx-facts.ts');
   const { signature, warnings, metadata, longWork } = readOnnxFacts(artifact);
   return { artifact: { ...artifact, metadata, ...(longWork === undefined ? {} : { longWork }) }, facts: { signature, source: `${given.main} (graph)` }, platform: 'onnxruntime_onnx', warnings };

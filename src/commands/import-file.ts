@@ -27,7 +27,8 @@ export async function importFile(file: string, folder: string, overwrite = false
   const { size } = statSync(path);
   if (!statSync(path).isFile()) throw new ModelportError('INVALID_USAGE', `${file} is a folder: name a model file`, { at: file });
   const start = await readStart(path, startBytes);
-  const importer = importers.find((candidate) => candidate.accepts(start, size));
+  const all = await Promise.all(importers.map((known) => known.load()));
+  const importer = all.find((candidate) => candidate.accepts(start, size));
   if (importer === undefined) {
     const what = describeContent(start);
     throw new ModelportError('INVALID_MODEL', `${file} is none of the kinds that are imported (${importers.map(({ name }) => name).join(', ')})${what === undefined ? '' : `: it is ${what}`}`, { at: file });

@@ -1,8 +1,16 @@
-/** The importers that are there, one line each. The first that accepts a file's content imports it. */
+/**
+ * The importers that are there, one line each. The first that accepts a file's content imports it. What stands here is known
+ * before a file is looked at; the rest of an importer is loaded with the first file that is not a runtime's own.
+ */
 import type { Importer } from '../importer.ts';
-import { catboost } from './catboost/catboost.ts';
-import { lightgbm } from './lightgbm/lightgbm.ts';
-import { sklearn } from './sklearn/sklearn.ts';
-import { xgboost } from './xgboost/xgboost.ts';
 
-export const importers: readonly Importer[] = [xgboost, lightgbm, catboost, sklearn];
+export interface KnownImporter extends Pick<Importer, 'name' | 'extensions' | 'defaultFiles'> {
+  readonly load: () => Promise<Importer>;
+}
+
+export const importers: readonly KnownImporter[] = [
+  { name: 'xgboost', extensions: ['.ubj'], defaultFiles: ['model.ubj', 'model.json'], load: async () => (await import('./xgboost/xgboost.ts')).xgboost },
+  { name: 'lightgbm', extensions: [], defaultFiles: ['model.txt'], load: async () => (await import('./lightgbm/lightgbm.ts')).lightgbm },
+  { name: 'catboost', extensions: ['.cbm'], defaultFiles: ['model.json'], load: async () => (await import('./catboost/catboost.ts')).catboost },
+  { name: 'sklearn', extensions: ['.joblib', '.pkl', '.pickle'], defaultFiles: ['model.joblib', 'model.pkl', 'model.pickle'], load: async () => (await import('./sklearn/sklearn.ts')).sklearn },
+];

@@ -22,11 +22,16 @@ export function createMetrics(repository: ModelRepository): Protocol {
         async handle() {
           const families: MetricFamily[] = modelMetrics(repository);
           const own = await (registry ??= processMetrics());
-          return { headers: { 'content-type': own.contentType, 'cache-control': 'no-store' }, body: `${expose(families)}${await own.metrics()}` };
+          return { headers: { 'content-type': own.contentType, 'cache-control': 'no-store' }, body: `${expose(families)}${withoutUnknown(await own.metrics())}` };
         },
       },
     ],
   };
+}
+
+/** Samples without a value yet (the mean of no delays), which not every reader takes. */
+function withoutUnknown(text: string): string {
+  return text.replace(/^[^#\n]+ nan\n/gim, '');
 }
 
 async function processMetrics(): Promise<Registry> {

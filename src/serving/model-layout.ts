@@ -29,7 +29,7 @@ export interface ModelFormat {
   /** The files that a folder's model has by default, first match first: `model.onnx`. */
   readonly defaultFiles: readonly string[];
   /** `start`: up to 64 KB. */
-  recognize(start: Uint8Array, sizeBytes: number): boolean;
+  recognize(start: Uint8Array, sizeBytes: number): boolean | Promise<boolean>;
   /** A model of this format has no file, only a config that names the format (`format: remote`). */
   readonly withoutFile?: boolean;
 }
@@ -372,8 +372,7 @@ export async function recognizeFormat(path: string, formats: readonly ModelForma
     throw new ModelportError('INVALID_MODEL', `can't read ${path}: ${(cause as Error).message}`, { at: path, cause });
   });
   const content = describeContent(start);
-  const format = formats.find((candidate) => candidate.recognize(start, status.size));
-  if (format !== undefined) return format.name;
+  for (const format of formats) if (await format.recognize(start, status.size)) return format.name;
   const looks = content === undefined ? 'its first bytes are those of no format that is known here' : `it is ${content}`;
   throw new ModelportError('INVALID_MODEL', `${path} is no model that can be served: ${looks}. Known formats: ${formats.filter(({ withoutFile }) => withoutFile !== true).map(({ name }) => name).join(', ')}`, { at: path });
 }

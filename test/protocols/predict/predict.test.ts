@@ -189,7 +189,7 @@ test('it describes itself: schema, examples that fit it, forms for files', () =>
   for (const { value: example } of Object.values<Json>(json.examples)) expect(schemaErrors(example, json.schema, json.schema)).toEqual([]);
   expect(Object.keys(pictureOperation.requestBody.content)).toEqual(['application/json', 'multipart/form-data', 'image/png', 'image/jpeg']);
   expect(pictureOperation.requestBody.content['multipart/form-data'].schema.properties.image).toMatchObject({ type: 'string', format: 'binary' });
-  expect(Object.keys(pictureOperation.responses)).toEqual(['200', '400', '415', '422', '503']);
+  expect(Object.keys(pictureOperation.responses)).toEqual(['200', '400', '404', '415', '422', '500', '503']);
 });
 
 test('fuzz: broken forms are answered', async () => {
