@@ -1,6 +1,7 @@
 /** Starts the real command line as a child process, for tests from outside. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join, resolve } from 'node:path';
+import { afterAll } from 'vitest';
 
 export const root = resolve(import.meta.dirname, '..');
 export const cli = join(root, 'bin', 'modelport.js');
@@ -27,6 +28,12 @@ export interface StartOptions {
   readonly program?: readonly string[];
 }
 
+const running = new Set<ChildProcess>();
+// A test that fails before it stops its server leaves none behind. Registered first, this runs after the hooks of the test file.
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** `modelport serve …` on free ports. Rejects with its output when it exits. */
 export async function startModelport(options: StartOptions): Promise<RunningModelport> {
   const given = options.arguments;
@@ -38,8 +45,12 @@ export async function startModelport(options: StartOptions): Promise<RunningMode
     env: { ...process.env, NO_COLOR: '1', ...options.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  running.add(child);
   let output = '';
-  const exited = new Promise<number | null>((resolvePromise) => child.on('exit', (code) => resolvePromise(code)));
+  const exited = new Promise<number | null>((resolvePromise) => child.on('exit', (code) => {
+    running.delete(child);
+    resolvePromise(code);
+  }));
   await new Promise<void>((resolvePromise, reject) => {
     const read = (chunk: Buffer): void => {
       output += chunk.toString();
