@@ -1,8 +1,9 @@
 /** What the protocol tells about the server and its models, as plain objects: REST writes them as JSON, gRPC as messages. */
+import { isModelportError, ModelportError } from '../../errors.ts';
 import type { TensorSpec } from '../../model.ts';
 import { wireDimension } from '../../model.ts';
 import type { ServerFacts } from '../../protocol.ts';
-import type { DurationStatistic, IndexEntry, ServedModel } from '../../repository.ts';
+import type { DurationStatistic, IndexEntry, ModelRepository, ServedModel } from '../../repository.ts';
 
 /** Triton's names of the extensions that are served here. */
 export const extensions = [
@@ -110,6 +111,28 @@ export function modelStatistics(served: ServedModel): ModelStatisticsDocument {
     })),
     memory_usage: [],
   };
+}
+
+/** Of one version, of every version of a model, or of all models. Throws `INVALID_REQUEST` where there is none: so does Triton. */
+export function statisticsOf(repository: ModelRepository, name: string | undefined, version: string | undefined): ModelStatisticsDocument[] {
+  if (name === undefined) return repository.ready().map(modelStatistics);
+  const found = servedOrUndefined(() => repository.get(name, version));
+  if (found === undefined) {
+    const known = version !== undefined && servedOrUndefined(() => repository.get(name)) !== undefined;
+    throw new ModelportError('INVALID_REQUEST', known ? `requested model version is not available for model '${name}': version ${version}` : `requested model '${name}' is not available`, { at: 'model' });
+  }
+  const versions = version === undefined ? found.versions : [version];
+  return versions.map((each) => modelStatistics(repository.get(name, each)));
+}
+
+/** undefined where there is no such model or it is not loaded. */
+export function servedOrUndefined(find: () => ServedModel): ServedModel | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (isModelportError(error) && (error.code === 'NOT_FOUND' || error.code === 'UNAVAILABLE')) return undefined;
+    throw error;
+  }
 }
 
 export interface IndexDocument {

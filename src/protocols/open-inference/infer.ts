@@ -114,10 +114,15 @@ export function wireOutput(name: string, parameters: Parameters | undefined): Wi
 /** `shared_memory_region`, `_offset` and `_byte_size` of a tensor; undefined where there is no region. Throws `INVALID_REQUEST`. */
 export function sharedMemorySpan(parameters: Parameters | undefined, where: string): SharedMemorySpan | undefined {
   const region = parameters?.['shared_memory_region'];
-  if (parameters === undefined || region === undefined) return undefined;
+  if (parameters === undefined) return undefined;
+  if (region === undefined) {
+    const lonely = ['shared_memory_byte_size', 'shared_memory_offset'].find((name) => parameters[name] !== undefined);
+    if (lonely !== undefined) throw new ModelportError('INVALID_REQUEST', `'${lonely}' can not be specified without 'shared_memory_region' parameter (${where})`, { at: where });
+    return undefined;
+  }
   if (typeof region !== 'string') throw new ModelportError('INVALID_REQUEST', `Unable to parse 'shared_memory_region': ${where} has ${String(region)}, expected text`, { at: where });
   const byteSize = parameters['shared_memory_byte_size'];
-  if (byteSize === undefined) throw new ModelportError('INVALID_REQUEST', `'shared_memory_region' needs 'shared_memory_byte_size' beside it (${where})`, { at: where });
+  if (byteSize === undefined) throw new ModelportError('INVALID_REQUEST', `'shared_memory_byte_size' must be specified along with 'shared_memory_region' parameter (${where})`, { at: where });
   const offset = parameters['shared_memory_offset'];
   return { region, offset: offset === undefined ? 0 : size(offset, 'shared_memory_offset', where), byteSize: size(byteSize, 'shared_memory_byte_size', where) };
 }

@@ -1,11 +1,11 @@
 /** The REST endpoints of the Open Inference Protocol v2 with Triton's extensions. */
 import { tritonModelConfig } from '../../formats/triton-model-config.ts';
-import { isModelportError, ModelportError } from '../../errors.ts';
+import { ModelportError } from '../../errors.ts';
 import type { HttpRequest, HttpResponse, ProtocolContext, Route } from '../../protocol.ts';
 import type { ServedModel } from '../../repository.ts';
 import { descriptions } from './describe.ts';
 import { describeInfer } from './describe-infer.ts';
-import { modelMetadata, modelStatistics, serverMetadata } from './documents.ts';
+import { modelMetadata, servedOrUndefined, serverMetadata, statisticsOf } from './documents.ts';
 import { generateRoutes, newestVersions } from './generate-routes.ts';
 import { inferHandler } from './infer-route.ts';
 import { emptyResponse, jsonResponse } from './json-response.ts';
@@ -55,14 +55,7 @@ function modelRoutes(context: ProtocolContext): Route[] {
 
   function statistics(request: HttpRequest): HttpResponse {
     const { model, version } = request.parameters;
-    if (model === undefined) return jsonResponse({ model_stats: repository.ready().map(modelStatistics) });
-    const found = servedOrUndefined(() => served(request));
-    if (found === undefined) {
-      const known = version !== undefined && servedOrUndefined(() => repository.get(model)) !== undefined;
-      throw new ModelportError('INVALID_REQUEST', known ? `requested model version is not available for model '${model}': version ${version}` : `requested model '${model}' is not available`, { at: 'model' });
-    }
-    const versions = version === undefined ? found.versions : [version];
-    return jsonResponse({ model_stats: versions.map((each) => modelStatistics(repository.get(model, each))) });
+    return jsonResponse({ model_stats: statisticsOf(repository, model, version) });
   }
 
   return [
@@ -74,15 +67,6 @@ function modelRoutes(context: ProtocolContext): Route[] {
     ...forModelAndVersion('/stats', { method: 'GET', door: 'inference', handle: statistics }),
     ...forModelAndVersion('/infer', { method: 'POST', door: 'inference', handle: inferHandler(context) }, () => newestVersions(repository).flatMap(describeInfer)),
   ];
-}
-
-function servedOrUndefined(find: () => ServedModel): ServedModel | undefined {
-  try {
-    return find();
-  } catch (error) {
-    if (isModelportError(error) && (error.code === 'NOT_FOUND' || error.code === 'UNAVAILABLE')) return undefined;
-    throw error;
-  }
 }
 
 function settingsRoutes(context: ProtocolContext): Route[] {

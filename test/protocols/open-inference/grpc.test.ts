@@ -211,10 +211,13 @@ describe('ModelStreamInfer', () => {
     await expect(streamInfer([{ model_name: 'nobody' }], { triton_grpc_error: 'true' })).rejects.toMatchObject({ code: 5 });
   });
 
-  test('an empty final response where it is asked for', async () => {
-    const answers = await streamInfer([{ ...(await mlpInput([1, 2, 3, 4])), parameters: { triton_enable_empty_final_response: { bool_param: true } } }]);
-    const last = answers.at(-1)!['infer_response'] as { parameters: Record<string, { bool_param: boolean }> };
-    expect(last.parameters['triton_final_response']).toMatchObject({ bool_param: true });
+  test('every answer says whether it is the last', async () => {
+    for (const parameters of [{}, { triton_enable_empty_final_response: { bool_param: true } }]) {
+      const answers = await streamInfer([{ ...(await mlpInput([1, 2, 3, 4])), parameters }]);
+      expect(answers).toHaveLength(1);
+      const only = answers[0]!['infer_response'] as { parameters: Record<string, { bool_param: boolean }> };
+      expect(only.parameters['triton_final_response']).toMatchObject({ bool_param: true });
+    }
   });
 });
 

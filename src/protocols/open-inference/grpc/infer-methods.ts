@@ -37,6 +37,8 @@ export function inferMethods(context: ProtocolContext): GrpcMethod[] {
   const check = (request: WireInferRequest, call: GrpcCall['call']): CheckedCommand => {
     const served = repository.get(request.modelName, requestedVersion(request.modelVersion));
     const inputs = readInputs(request, served, state.regions);
+    const twice = request.outputs.find(({ name }, index) => request.outputs.findIndex((output) => output.name === name) < index);
+    if (twice !== undefined) throw new ModelportError('INVALID_REQUEST', `output '${twice.name}' is asked for twice`, { at: 'outputs' });
     return checkCommand(served, { parameters: request.parameters, inputs, outputs: request.outputs.map(({ name, parameters }) => wireOutput(name, parameters)) }, call);
   };
 
@@ -51,6 +53,8 @@ export function inferMethods(context: ProtocolContext): GrpcMethod[] {
       unary(message, { call }) {
         const request = requireRead(message as ReadRequest);
         const checked = check(request, call);
+        const { model, name } = checked.served;
+        if (model.infer === undefined && model.stream !== undefined) throw new ModelportError('UNSUPPORTED', `ModelInfer RPC doesn't support models with decoupled transaction policy: model '${name}' answers a request with a stream, use ModelStreamInfer`);
         return runInfer(checked).then((response) => answer(state, checked, request.id, response));
       },
     },
@@ -103,20 +107,15 @@ async function* streamInfer(
       const request = requireRead(message);
       id = request.id;
       const checked = check(request, grpcCall.call.child());
-      const { name, version } = checked.served;
-      let last: WireInferResponse | undefined;
+      const { name, version, model } = checked.served;
+      // Every answer says whether it is the last. Which one that is of a model that streams, only its end tells.
+      const isOnly = model.stream === undefined;
       for await (const response of runStream(checked)) {
-        if (last !== undefined) ready.push({ response: last });
-        last = answer(state, checked, id, response);
-        if (checked.served.model.stream !== undefined) {
-          ready.push({ response: last });
-          last = undefined;
-        }
+        const message = answer(state, checked, id, response);
+        ready.push({ response: { ...message, parameters: { ...message.parameters, triton_final_response: isOnly } } });
         notify();
       }
-      if (checked.emptyFinalResponse && last !== undefined) last = { ...last, parameters: { ...last.parameters, triton_final_response: true } };
-      if (last !== undefined) ready.push({ response: last });
-      else if (checked.emptyFinalResponse) ready.push({ response: { modelName: name, modelVersion: version, id, parameters: { triton_final_response: true }, outputs: [], rawOutputContents: [] } });
+      if (!isOnly && checked.emptyFinalResponse) ready.push({ response: { modelName: name, modelVersion: version, id, parameters: { triton_final_response: true }, outputs: [], rawOutputContents: [] } });
     } catch (error) {
       if (failsStream) failure ??= error;
       else ready.push({ errorMessage: isModelportError(error) ? error.message : 'the server failed on this request; its log says why', response: { modelName: '', modelVersion: '', id, outputs: [], rawOutputContents: [] } });
@@ -160,19 +159,20 @@ function readInputs(request: WireInferRequest, served: ServedModel, regions: Sha
     if (!isDatatype(input.datatype)) {
       throw new ModelportError('INVALID_REQUEST', `inference input '${name}' has the datatype '${input.datatype.slice(0, 40)}': use one of ${Object.keys(datatypes).join(', ')}`, { at: `inputs[${index}].datatype` });
     }
-    if (tensors.has(name)) throw new ModelportError('INVALID_REQUEST', `input '${name}' is given twice`, { at: `inputs[${index}].name` });
+    if (tensors.has(name)) throw new ModelportError('INVALID_REQUEST', `input '${name}' already exists in request: it is given twice`, { at: `inputs[${index}].name` });
     for (const dimension of input.shape) {
-      if (dimension < 0 || dimension > 0x7fffffff) throw new ModelportError('INVALID_REQUEST', `input '${name}' has the dimension ${dimension}: a size is from 0 to 2147483647`, { at: `inputs[${index}].shape` });
+      if (dimension < 0) throw new ModelportError('INVALID_REQUEST', `All input dimensions should be specified for input '${name}' for model '${served.name}', got [${input.shape.join(',')}]`, { at: `inputs[${index}].shape` });
+      if (dimension > 0x7fffffff) throw new ModelportError('INVALID_REQUEST', `input '${name}' has the dimension ${dimension}: a size is from 0 to 2147483647`, { at: `inputs[${index}].shape` });
     }
     const { datatype, shape } = input;
     const span = sharedMemorySpan(input.parameters, `inputs[${index}].parameters`);
     let data: TensorData;
     if (span !== undefined) {
-      if (input.contents.length > 0) throw new ModelportError('INVALID_REQUEST', `unexpected 'data' for input '${name}': its elements are in shared memory region '${span.region}'`, { at: `inputs[${index}].contents` });
+      if (input.contents.length > 0) throw new ModelportError('INVALID_REQUEST', `unexpected 'content' provided when using shared memory for input tensor '${name}' for model '${served.name}': its elements are in region '${span.region}'`, { at: `inputs[${index}].contents` });
       data = tensorDataFromBytes(name, datatype, shape, regions.read(span), served.name);
     } else if (rawInputContents.length > 0) {
       if (input.contents.length > 0) throw new ModelportError('INVALID_REQUEST', `contents field must not be specified when using raw_input_contents for '${name}' for model '${served.name}'`, { at: `inputs[${index}].contents` });
-      if (raw >= rawInputContents.length) throw new ModelportError('INVALID_REQUEST', `expected raw_input_contents for input '${name}' of model '${served.name}': there are only ${rawInputContents.length}`, { at: 'raw_input_contents' });
+      if (raw >= rawInputContents.length) throw new ModelportError('INVALID_REQUEST', `unable to find data for input tensor '${name}' for model '${served.name}' in request: there are only ${rawInputContents.length} raw_input_contents`, { at: 'raw_input_contents' });
       data = tensorDataFromBytes(name, datatype, shape, rawInputContents[raw++]!, served.name);
     } else {
       data = contentsData(input, datatype, served.name);
@@ -209,19 +209,32 @@ const contentsOf: Readonly<Record<Datatype, Contents | undefined>> = {
   BYTES: { field: 'bytes_contents' },
 };
 
+/** What Triton takes each field for. */
+const contentsType: Readonly<Record<ContentsField, Datatype>> = {
+  bool_contents: 'BOOL',
+  int_contents: 'INT32',
+  int64_contents: 'INT64',
+  uint_contents: 'UINT32',
+  uint64_contents: 'UINT64',
+  fp32_contents: 'FP32',
+  fp64_contents: 'FP64',
+  bytes_contents: 'BYTES',
+};
+
 function contentsData(input: WireTensor, datatype: Datatype, modelName: string): TensorData {
   const { name, shape } = input;
   const expected = contentsOf[datatype];
   const count = elementCount(shape);
+  if (input.contents.length === 0 && count > 0) throw new ModelportError('INVALID_REQUEST', `unable to find data for input tensor '${name}' for model '${modelName}' in request: it has neither contents nor raw_input_contents`, { at: `inputs.${name}` });
   if (expected === undefined) throw new ModelportError('INVALID_REQUEST', `input '${name}' of model '${modelName}' has the datatype ${datatype}, which has no contents field: send it as raw_input_contents`, { at: `inputs.${name}` });
   const other = input.contents.find(({ field }) => field !== expected.field);
   if (other !== undefined) {
-    throw new ModelportError('INVALID_REQUEST', `unexpected contents field '${other.field}' for input '${name}' of model '${modelName}': datatype ${datatype} is sent in '${expected.field}'`, { at: `inputs.${name}.contents` });
+    throw new ModelportError('INVALID_REQUEST', `unexpected explicit tensor data for input tensor '${name}' for model '${modelName}' of type '${contentsType[other.field]}', expected datatype '${datatype}', which is sent in ${expected.field}`, { at: `inputs.${name}.contents` });
   }
   const given = input.contents.find(({ data }) => data.length > 0) ?? input.contents[0];
   const length = given?.data.length ?? 0;
   if (length !== count) {
-    throw new ModelportError('INVALID_REQUEST', `unexpected explicit tensor data for input '${name}' for model '${modelName}': shape [${shape.join(', ')}] has ${count} elements, '${expected.field}' has ${length}`, { at: `inputs.${name}.contents` });
+    throw new ModelportError('INVALID_REQUEST', `input element count mismatch for input '${name}' for model '${modelName}'. Expected ${count}, got ${length} (${expected.field}, shape [${shape.join(', ')}])`, { at: `inputs.${name}.contents` });
   }
   const data: WireContents['data'] = given?.data ?? [];
   if (datatype === 'BYTES') return (data as Uint8Array[]).map((element) => new Uint8Array(element));

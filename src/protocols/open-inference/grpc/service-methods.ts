@@ -2,7 +2,7 @@
 import { ModelportError } from '../../../errors.ts';
 import { tritonModelConfig } from '../../../formats/triton-model-config.ts';
 import type { GrpcCall, GrpcMethod, ProtocolContext } from '../../../protocol.ts';
-import { indexDocument, modelMetadata, modelStatistics, serverMetadata } from '../documents.ts';
+import { indexDocument, modelMetadata, servedOrUndefined, serverMetadata, statisticsOf } from '../documents.ts';
 import { loadModel } from '../repository-routes.ts';
 import { requestedVersion } from './model-version.ts';
 import { stateOf } from '../state.ts';
@@ -23,11 +23,7 @@ export function serviceMethods(context: ProtocolContext): GrpcMethod[] {
     method('ServerMetadata', 'public', () => serverMetadata(server)),
     method('ModelMetadata', 'inference', (request) => modelMetadata(served(request))),
     method('ModelConfig', 'inference', (request) => ({ config: tritonModelConfig(served(request)) })),
-    method('ModelStatistics', 'inference', (request) => {
-      const models = request['name'] === '' ? repository.ready() : request['version'] === '' ? repository.ready().filter(({ name }) => name === request['name']) : [served(request)];
-      if (models.length === 0 && request['name'] !== '') served(request);
-      return { model_stats: models.map(modelStatistics) };
-    }),
+    method('ModelStatistics', 'inference', (request) => ({ model_stats: statisticsOf(repository, text(request['name']) || undefined, requestedVersion(text(request['version']))) })),
     method('RepositoryIndex', 'management', (request) => {
       refuseRepositoryName(request);
       return { models: indexDocument(repository.index(), request['ready'] === true) };
@@ -40,7 +36,7 @@ export function serviceMethods(context: ProtocolContext): GrpcMethod[] {
     method('RepositoryModelUnload', 'management', async (request) => {
       refuseRepositoryName(request);
       const { unload_dependents: unloadDependents = false } = choices(request['parameters']);
-      if (typeof unloadDependents !== 'boolean') throw new ModelportError('INVALID_REQUEST', "the parameter 'unload_dependents' must be a bool_param", { at: 'parameters.unload_dependents' });
+      if (typeof unloadDependents !== 'boolean') throw new ModelportError('INVALID_REQUEST', "invalid value type for 'unload_dependents' parameter, expected bool_param", { at: 'parameters.unload_dependents' });
       await repository.unload(text(request['model_name']), { unloadDependents });
       return {};
     }),
@@ -69,6 +65,8 @@ export function serviceMethods(context: ProtocolContext): GrpcMethod[] {
       if (name !== undefined) repository.get(name);
       const settings = request['settings'] as Record<string, { value: string[] }>;
       // A setting without values takes the model's own value back.
+      const several = Object.keys(settings).find((setting) => setting !== 'trace_level' && settings[setting]!.value.length > 1);
+      if (several !== undefined) throw new ModelportError('INVALID_REQUEST', `expect only 1 value for '${several}'`, { at: `settings.${several}` });
       const change = Object.fromEntries(Object.entries(settings).map(([setting, { value }]) => [setting, value.length === 0 ? null : setting === 'trace_level' ? value : value[0]]));
       const now = Object.keys(change).length === 0 ? trace.get(name) : trace.update(change, name);
       return { settings: Object.fromEntries(Object.entries(now).map(([setting, value]) => [setting, { value: typeof value === 'string' ? [value] : value }])) };
@@ -138,11 +136,8 @@ async function* watch(status: () => string, context: ProtocolContext, call: Grpc
 }
 
 function modelReady(context: ProtocolContext, name: string, version: string): boolean {
-  try {
-    return context.repository.get(name, requestedVersion(version)).ready();
-  } catch {
-    return false;
-  }
+  const wanted = requestedVersion(version);
+  return servedOrUndefined(() => context.repository.get(name, wanted))?.ready() === true;
 }
 
 function unaryMethod(service: string, packageName: string) {
