@@ -13,8 +13,10 @@ import { createRouter } from '../../src/server/router.ts';
 import { FakeRepository } from '../fixtures/fake-repository.ts';
 import { serverFacts, type Json } from '../fixtures/protocol-client.ts';
 import { commonModels, startTriton, type Triton } from '../fixtures/triton.ts';
+import { skipUnless } from './setup/installed.ts';
 
 const environment = process.env['MODELPORT_TRITON'];
+const tritonEnvironment = environment === undefined ? { missing: 'MODELPORT_TRITON names no virtual environment with nvidia-pytriton' } : {};
 
 interface Request {
   readonly name: string;
@@ -416,7 +418,7 @@ function tensors(list: Json[]): unknown[] {
   return list.map(({ name, data_type: type, dims }) => ({ name, type, dims }));
 }
 
-describe.skipIf(environment === undefined)('Triton and Modelport', () => {
+describe.skipIf(skipUnless('the comparison with Triton over REST', tritonEnvironment))('Triton and Modelport', () => {
   let triton: Triton;
   let listener: HttpListener;
   let ours: string;
