@@ -36,6 +36,8 @@ export default defineConfig({
     include: tiers[tier] ?? [],
     exclude: tier === 'unit' ? ['test/clients/**', 'test/browser/**', 'node_modules/**'] : ['node_modules/**'],
     testTimeout: 30_000,
+    // The check runs on shared machines: a test that fails there is tried again before it counts. By hand the first failure shows.
+    retry: process.env['CI'] === undefined ? 0 : 2,
     hookTimeout: 120_000,
     ...(results === undefined ? {} : { reporters: ['default', 'json'], outputFile: { json: join(results, `${process.env['MODELPORT_TEST_TIER_NAME'] ?? tier}.json`) } }),
     pool: 'forks',
