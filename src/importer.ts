@@ -3,10 +3,6 @@ import type { Artifact } from './artifact.ts';
 
 export interface Importer {
   readonly name: string;
-  /** Endings that make a file in a folder a candidate (`.joblib`); [] where they are too common to mean anything. What a file is, its content says. */
-  readonly extensions: readonly string[];
-  /** Names under which a model's folder holds such a file: `model.json`. */
-  readonly defaultFiles: readonly string[];
   /** Raised when equal files are imported differently: what was imported before is then imported again. */
   readonly version: number;
   /** Whether a file that begins so (up to 64 KB) is this framework's. */

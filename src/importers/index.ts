@@ -4,7 +4,11 @@
  */
 import type { Importer } from '../importer.ts';
 
-export interface KnownImporter extends Pick<Importer, 'name' | 'extensions' | 'defaultFiles'> {
+export interface KnownImporter extends Pick<Importer, 'name'> {
+  /** Endings that make a file in a folder a candidate (`.joblib`); [] where they are too common to mean anything. What a file is, its content says. */
+  readonly extensions: readonly string[];
+  /** Names under which a model's folder holds such a file: `model.json`. */
+  readonly defaultFiles: readonly string[];
   readonly load: () => Promise<Importer>;
 }
 

@@ -9,7 +9,7 @@ import { machineLearningOpsetOf, sumOfTrees } from '../trees/tree-ensemble.ts';
 import { answerOf } from './answers.ts';
 import { readForest } from './read-trees.ts';
 
-export const catboost: Importer = { name: 'catboost', extensions: ['.cbm'], defaultFiles: ['model.json'], version: 1, accepts, import: importModel };
+export const catboost: Importer = { name: 'catboost', version: 1, accepts, import: importModel };
 
 /** The keys of the document come in the order of the alphabet, and the first may be longer than what is read here. */
 function looksLikeJson(text: string): boolean {

@@ -11,7 +11,7 @@ import { readModelText, type ModelText } from './model-text.ts';
 import { objectiveOf } from './objectives.ts';
 import { linearWidth, readForest } from './read-trees.ts';
 
-export const lightgbm: Importer = { name: 'lightgbm', extensions: [], defaultFiles: ['model.txt'], version: 1, accepts, import: importModel };
+export const lightgbm: Importer = { name: 'lightgbm', version: 1, accepts, import: importModel };
 
 function accepts(start: Uint8Array): boolean {
   return /^tree\r?\nversion=v\d+\r?\n/.test(Buffer.from(start.subarray(0, 64)).toString('latin1'));

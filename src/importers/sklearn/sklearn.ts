@@ -10,7 +10,7 @@ import { buildModel } from './build-model.ts';
 import { convert } from './converters.ts';
 import { looksLikeEstimator, readEstimator } from './read-estimator.ts';
 
-export const sklearn: Importer = { name: 'sklearn', extensions: ['.joblib', '.pkl', '.pickle'], defaultFiles: ['model.joblib', 'model.pkl', 'model.pickle'], version: 1, accepts: looksLikeEstimator, import: importModel };
+export const sklearn: Importer = { name: 'sklearn', version: 1, accepts: looksLikeEstimator, import: importModel };
 
 /** The model of a file's bytes; `name` is the file, for error messages. Throws `INVALID_MODEL` naming class, module and version of what is not covered. */
 export function importEstimator(bytes: Uint8Array, name: string): ModelProto {

@@ -6,7 +6,7 @@ import { Item, naming, parseJson, readWhole, refused } from '../trees/model-file
 import { writeTabularModel, type TabularModel } from '../trees/tabular-model.ts';
 import { readLearner } from './learner.ts';
 
-export const xgboost: Importer = { name: 'xgboost', extensions: ['.ubj'], defaultFiles: ['model.ubj', 'model.json'], version: 1, accepts, import: importModel };
+export const xgboost: Importer = { name: 'xgboost', version: 1, accepts, import: importModel };
 
 type Encoding = 'json' | 'ubjson' | 'binary';
 
