@@ -50,6 +50,13 @@ export interface CallTiming {
   cacheMs: number;
 }
 
+/** How far a piece of work is. */
+export interface Progress {
+  /** From 0 to 1; undefined where nobody knows. */
+  readonly fraction?: number;
+  readonly text?: string;
+}
+
 export class Call {
   readonly id: string | undefined;
   readonly name: string | undefined;
@@ -65,6 +72,7 @@ export class Call {
   #listeners: Set<() => void> | undefined;
   #cancelled = false;
   #children: Call[] | undefined;
+  #progressListeners: Set<(progress: Progress) => void> | undefined;
   readonly #whole: Call;
 
   /** `whole`: the call that this one refines (see {@link refine}). */
@@ -111,6 +119,19 @@ export class Call {
     this.#listeners ??= new Set();
     this.#listeners.add(listener);
     return () => this.#listeners?.delete(listener);
+  }
+
+  /** Tells whoever listens how far the work is. Costs nothing where nobody does. */
+  reportProgress(progress: Progress): void {
+    for (const listener of this.#whole.#progressListeners ?? []) listener(progress);
+  }
+
+  /** For wires that can show progress. Returns the function that takes it back. */
+  onProgress(listener: (progress: Progress) => void): () => void {
+    const whole = this.#whole;
+    whole.#progressListeners ??= new Set();
+    whole.#progressListeners.add(listener);
+    return () => whole.#progressListeners?.delete(listener);
   }
 
   /** The parts of the work that were done under calls of their own, in the order in which they began. */

@@ -44,11 +44,30 @@ export interface StateSpec {
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
 export interface PredictSignature {
+  /** Hugging Face's name of the task; `service` for an endpoint of a typed service. */
   readonly task: string;
+  /** Of services, a member's `x-modelport.in` (`path`, `query`, `header`, `cookie`, `body`) and `.name` say where {@link http} has it. */
   readonly input: JsonSchema;
   readonly output: JsonSchema;
   /** Inputs that work as they are; the first fills the form. */
   readonly examples: readonly unknown[];
+  /** Schema of one part of an answer that comes in parts (`predictStream`). `output` then describes the list of all parts. */
+  readonly part?: JsonSchema;
+  /** One line, and more, for documents, forms and tools. */
+  readonly summary?: string;
+  readonly description?: string;
+  /** An address of its own, beside the predict door. */
+  readonly http?: HttpBinding;
+}
+
+/** The method and path under which an endpoint of a service answers: `GET /items/{id}`. */
+export interface HttpBinding {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  /** Of an answer; 200 where absent. */
+  readonly status?: number;
+  readonly tags?: readonly string[];
+  readonly deprecated?: boolean;
 }
 
 export interface Signature {
@@ -98,6 +117,8 @@ export interface Model extends AsyncDisposable {
   generate?(request: GenerateRequest, call: Call): AsyncIterable<TokenEvent>;
   /** A value to a value, both described by `signature.predict`. Rejects with `INVALID_VALUE` where the value does not fit. */
   predict?(value: unknown, call: Call): Promise<unknown>;
+  /** As `predict`, part by part as `signature.predict.part` describes them. A model that has it has `predict`, too, which gives all parts as a list. */
+  predictStream?(value: unknown, call: Call): AsyncIterable<unknown>;
 }
 
 /** A model that wraps another one and disposes of it. */

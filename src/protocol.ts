@@ -87,7 +87,7 @@ export interface ServerFacts {
 export interface ProtocolContext {
   readonly repository: ModelRepository;
   readonly server: ServerFacts;
-  /** Every mounted route, for documents about them. Not to be called while routes are still being mounted. */
+  /** Every mounted route, those that change included, for documents about them. Not to be called while routes are still being mounted. */
   mountedRoutes(): readonly Route[];
   /** Whether the process takes requests: false while it drains. */
   live(): boolean;
@@ -96,6 +96,11 @@ export interface ProtocolContext {
 export interface Protocol {
   readonly name: string;
   routes(context: ProtocolContext): readonly Route[];
+  /**
+   * Routes that come and go with what is served. Asked again after every change of the repository. They win over mounted
+   * ones; of two that are equal the first wins.
+   */
+  changingRoutes?(context: ProtocolContext): readonly Route[];
   grpcMethods?(context: ProtocolContext): readonly GrpcMethod[];
   /** How an error looks on this wire, for errors that happen before a route is reached (no such path, body too large, no key). */
   errorResponse?(error: unknown): HttpResponse;

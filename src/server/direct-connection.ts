@@ -39,6 +39,7 @@ export class DirectConnection implements Reply {
   #closing = false;
   // The last head and what it led to: a client repeats its heads.
   #headText = '';
+  #generation = 0;
   #head: ReadHead | undefined;
   #found: FoundRoute | undefined;
   /** The body that is being read. */
@@ -104,7 +105,8 @@ export class DirectConnection implements Reply {
       return;
     }
     const text = chunk.toString('latin1', 0, end);
-    if (text !== this.#headText) {
+    const { generation } = this.#options.handler;
+    if (text !== this.#headText || generation !== this.#generation) {
       this.#headText = '';
       this.#head = readHead(text);
       if (this.#head === undefined) {
@@ -118,6 +120,7 @@ export class DirectConnection implements Reply {
         return;
       }
       this.#headText = text;
+      this.#generation = generation;
     }
     const { contentLength } = this.#head!;
     const start = end + headEnd.length;

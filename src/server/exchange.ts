@@ -63,7 +63,9 @@ export class Exchange {
 
 export interface ExchangeHandler {
   readonly maxBodyBytes: number;
-  /** Finds the route and asks the guard. Throws what is to be answered. A connection may keep the result for an equal head. */
+  /** Of the routes: a result of `admit` holds while it stays. */
+  readonly generation: number;
+  /** Finds the route and asks the guard. Throws what is to be answered. A connection may keep the result for an equal head of the same generation. */
   admit(head: RequestHead): FoundRoute;
   /** Whole body in, answer out. */
   handle(exchange: Exchange, body: Uint8Array): void;
@@ -175,7 +177,16 @@ export function createExchangeHandler(options: ExchangeOptions): ExchangeHandler
     });
   }
 
-  return { maxBodyBytes, admit, handle, answerError, abandon };
+  return {
+    maxBodyBytes,
+    get generation() {
+      return router.generation;
+    },
+    admit,
+    handle,
+    answerError,
+    abandon,
+  };
 }
 
 function keyOf(headers: Headers): string | undefined {

@@ -13,31 +13,60 @@ export interface FoundRoute extends MountedRoute {
 }
 
 export interface Router {
+  /** Mounted ones, and those that change as they are now. */
   readonly routes: readonly MountedRoute[];
+  /** Grows when routes came or went: what was found before may be wrong now. */
+  readonly generation: number;
   /** Throws `NOT_FOUND`, or `METHOD_NOT_ALLOWED` where the path has other methods. */
   find(method: string, path: string): FoundRoute;
 }
 
 const methods = ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'HEAD'] as const;
 
+type Table = ReturnType<typeof createFindMyWay>;
+
+function createTable(): Table {
+  return createFindMyWay({ maxParamLength: 1024, ignoreTrailingSlash: true });
+}
+
+function findIn(table: Table, method: string, path: string): FoundRoute | undefined {
+  const found = table.find(method as (typeof methods)[number], path);
+  if (found === null) return undefined;
+  const { route, protocol } = found.store as MountedRoute;
+  return { route, protocol, parameters: found.params };
+}
+
 export function createRouter(protocols: readonly Protocol[], context: ProtocolContext): Router {
-  const table = createFindMyWay({ maxParamLength: 1024, ignoreTrailingSlash: true });
-  const routes: MountedRoute[] = [];
+  const table = createTable();
+  const mounted: MountedRoute[] = [];
   for (const protocol of protocols) {
     for (const route of protocol.routes(context)) {
-      const mounted = { route, protocol };
-      routes.push(mounted);
-      table.on(route.method, route.path, unused, mounted);
+      mounted.push({ route, protocol });
+      table.on(route.method, route.path, unused, mounted.at(-1));
     }
   }
+  let generation = 0;
+  // Made when somebody asks: a repository tells of several changes in a row.
+  let changing: { readonly table: Table; readonly routes: readonly MountedRoute[] } | undefined;
+  const changingProtocols = protocols.filter((protocol) => protocol.changingRoutes !== undefined);
+  if (changingProtocols.length > 0) {
+    context.repository.onChange(() => {
+      generation++;
+      changing = undefined;
+    });
+  }
+  const current = () => (changing ??= createChanging(changingProtocols, context));
   const find = (method: string, path: string): FoundRoute | undefined => {
-    const found = table.find(method as (typeof methods)[number], path);
-    if (found === null) return undefined;
-    const { route, protocol } = found.store as MountedRoute;
-    return { route, protocol, parameters: found.params };
+    const { table: own, routes } = current();
+    return (routes.length === 0 ? undefined : findIn(own, method, path)) ?? findIn(table, method, path);
   };
   return {
-    routes,
+    get routes() {
+      return [...mounted, ...current().routes];
+    },
+    get generation() {
+      return generation;
+    },
     find(method, path) {
       // A HEAD is the GET whose body the listener leaves out.
       const found = find(method, path) ?? (method === 'HEAD' ? find('GET', path) : undefined);
@@ -47,6 +76,20 @@ export function createRouter(protocols: readonly Protocol[], context: ProtocolCo
       throw new ModelportError('NOT_FOUND', `there is nothing at ${path.slice(0, 200)}: GET /docs lists what is served`);
     },
   };
+}
+
+function createChanging(protocols: readonly Protocol[], context: ProtocolContext): { readonly table: Table; readonly routes: readonly MountedRoute[] } {
+  const table = createTable();
+  const routes: MountedRoute[] = [];
+  for (const protocol of protocols) {
+    for (const route of protocol.changingRoutes!(context)) {
+      if (table.hasRoute(route.method, route.path)) continue;
+      const mounted = { route, protocol };
+      routes.push(mounted);
+      table.on(route.method, route.path, unused, mounted);
+    }
+  }
+  return { table, routes };
 }
 
 /** Carries the methods that the path has, for the `Allow` header. */

@@ -1,12 +1,12 @@
 /** All listeners of one process over one set of protocols: start, drain, close. */
 import type { TraceContext } from '../call.ts';
-import type { GrpcMethod, Protocol, ProtocolContext, Route, ServerFacts } from '../protocol.ts';
+import type { GrpcMethod, Protocol, ProtocolContext, ServerFacts } from '../protocol.ts';
 import type { ModelRepository } from '../repository.ts';
 import { createGuard, type GuardOptions } from './guard.ts';
 import type { GrpcListener, GrpcListenerOptions } from './grpc-listener.ts';
 import type { RequestEvent } from './exchange.ts';
 import { listenHttp, type HttpListener } from './http-listener.ts';
-import { createRouter } from './router.ts';
+import { createRouter, type Router } from './router.ts';
 
 /** A port number, 0 for a free one, or undefined for no such listener. */
 export type Port = number | undefined;
@@ -40,15 +40,15 @@ export interface RunningServer {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const guard = createGuard(options.guard);
   let draining = false;
-  let mounted: readonly Route[] = [];
+  let router: Router | undefined;
   const context: ProtocolContext = {
     repository: options.repository,
     server: options.facts,
-    mountedRoutes: () => mounted,
+    mountedRoutes: () => router?.routes.map(({ route }) => route) ?? [],
     live: () => !draining,
   };
-  const router = createRouter(options.protocols, context);
-  mounted = router.routes.map(({ route }) => route);
+  const routes = createRouter(options.protocols, context);
+  router = routes;
 
   const observed = {
     ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
@@ -64,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
   try {
     const { httpPort, grpcPort, metricsPort } = options;
-    const http = httpPort === undefined ? undefined : await open(listenHttp({ host, port: httpPort, maxBodyBytes: options.facts.maxBodyBytes, router, guard, ...observed }));
+    const http = httpPort === undefined ? undefined : await open(listenHttp({ host, port: httpPort, maxBodyBytes: options.facts.maxBodyBytes, router: routes, guard, ...observed }));
     const grpc = grpcPort === undefined ? undefined : await open(startGrpc(options, context, { host, port: grpcPort, guard, ...observed }));
     const metrics =
       metricsPort === undefined

@@ -100,6 +100,7 @@ function forwarding(slot: Slot): Model {
     ...(target.stream === undefined ? {} : { stream: (request, call) => current(slot).stream!(request, call) }),
     ...(target.generate === undefined ? {} : { generate: (request, call) => current(slot).generate!(request, call) }),
     ...(target.predict === undefined ? {} : { predict: (value, call) => current(slot).predict!(value, call) }),
+    ...(target.predictStream === undefined ? {} : { predictStream: (value, call) => current(slot).predictStream!(value, call) }),
     [Symbol.asyncDispose]: async () => {},
   } satisfies Model;
 }
