@@ -4,15 +4,15 @@ import { outputLabelsKey } from '../../onnx/class-labels.ts';
 import type { Estimator } from './estimator.ts';
 import { Frame, type Block } from './frame.ts';
 import type { Labels } from './fitted.ts';
-import { DOUBLE, Graph, STRING, type Value } from './graph.ts';
+import { DOUBLE, Graph, STRING, type GraphOptions, type Value } from './graph.ts';
 import { labelAt, labelNames } from './results.ts';
 import { version } from '../../version.ts';
 
 const rowsAxis = 'rows';
 
 /** Names of inputs and outputs that scikit-learn's users know; those of classes are `label` and `probabilities`, as skl2onnx has them. */
-export function buildModel(estimator: Estimator): ModelProto {
-  const graph = new Graph();
+export function buildModel(estimator: Estimator, options: GraphOptions = {}): ModelProto {
+  const graph = new Graph(options);
   const { record } = estimator;
   const rows = inputs(graph, estimator);
   const labels: Record<string, readonly string[]> = {};
@@ -34,15 +34,14 @@ export function buildModel(estimator: Estimator): ModelProto {
   // What predicts is asked for its prediction; scikit-learn's clusterers give both.
   if (estimator.transform !== undefined && (graph.outputCount === before || estimator.classes === undefined)) {
     const transformed = estimator.transform(rows);
-    if (!transformed.isText() && transformed.blocks.some((block) => block.value.type === STRING)) record.refuse('it gives numbers and texts side by side; let it give columns of one kind');
+    if (!transformed.isText() && transformed.blocks.some((block) => block.value.elementType === STRING)) record.refuse('it gives numbers and texts side by side; let it give columns of one kind');
     output('transform', transformed.matrix(), transformed.width);
   }
   if (graph.outputCount === before) record.refuse('it has nothing that works on new rows');
   return graph.model({
     name: record.name,
-    description: `${record.name} of scikit-learn${record.version === '' ? '' : ` ${record.version}`}`,
-    producer: 'modelport',
-    version,
+    docString: `${record.name} of scikit-learn${record.version === '' ? '' : ` ${record.version}`}`,
+    producer: { name: 'modelport', version },
     metadata: {
       framework: 'scikit-learn',
       ...(record.version === '' ? {} : { framework_version: record.version }),
@@ -55,7 +54,7 @@ export function buildModel(estimator: Estimator): ModelProto {
 /** One column a label and one matrix of probabilities a target. */
 function severalClassifiers(graph: Graph, rows: Frame, classifiers: readonly Estimator[], output: (name: string, value: Value, width: number | undefined, names?: Labels) => void): void {
   const found = classifiers.map((classifier) => ({ classifier, label: labelAt(graph, classifier.classes!, classifier.classIndex!(rows)) }));
-  if (found.every(({ label }) => label.type === found[0]!.label.type)) output('label', graph.concat(found.map(({ label }) => label)), found.length);
+  if (found.every(({ label }) => label.elementType === found[0]!.label.elementType)) output('label', graph.concat(found.map(({ label }) => label)), found.length);
   else for (const [index, { label }] of found.entries()) output(`label_${index}`, label, undefined);
   for (const [index, { classifier }] of found.entries()) {
     if (classifier.probabilities !== undefined) output(`probabilities_${index}`, classifier.probabilities(rows), classifier.classes!.values.length, classifier.classes);

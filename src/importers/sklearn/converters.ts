@@ -5,7 +5,8 @@ import { compositions } from './compose.ts';
 import { decompositions } from './decomposition.ts';
 import { encoders } from './encoders.ts';
 import { ensembles } from './ensembles.ts';
-import type { Convert, Converter, Converters } from './estimator.ts';
+import type { Convert, Converter, Converters, Estimator } from './estimator.ts';
+import type { Fitted } from './fitted.ts';
 import { linear } from './linear.ts';
 import { neighbors } from './neighbors.ts';
 import { networks } from './networks.ts';
@@ -26,12 +27,16 @@ function shortPath(path: string): string {
   return [...parts.slice(0, 2), parts.at(-1)!].join('.');
 }
 
-/** Throws `INVALID_MODEL` where the class is not covered. */
-export const convert: Convert = (record) => {
-  const converter = converters[record.path] ?? byPackage.get(shortPath(record.path));
-  if (converter === undefined) return record.refuse(reasonFor(record.path));
-  return converter(record, convert);
-};
+/** What converts the parts of one file. It throws `INVALID_MODEL` where a class is not covered. */
+export function converterOf(note: (sentence: string) => void = () => undefined): Convert {
+  const convert = (record: Fitted): Estimator => {
+    const converter = converters[record.path] ?? byPackage.get(shortPath(record.path));
+    if (converter === undefined) return record.refuse(reasonFor(record.path));
+    return converter(record, whole);
+  };
+  const whole: Convert = Object.assign(convert, { import: { note, needsOlderTrees: false } });
+  return whole;
+}
 
 function reasonFor(path: string): string {
   if (!path.startsWith('sklearn.')) return 'it is not a class of scikit-learn. Do its work before the model, or replace it with an estimator of scikit-learn';

@@ -113,7 +113,7 @@ const adaBoostRegressor: Converter = (record, convert) => {
     predict: (rows) => {
       const { graph } = rows;
       const all = graph.concat(parts.map((part) => predictionOf(part, rows)));
-      const [sorted, places] = graph.nodes('TopK', [all, graph.integers([parts.length])], [DOUBLE, INT64], { axis: 1, largest: 0, sorted: 1 });
+      const [sorted, places] = graph.nodes('TopK', [all, graph.integers([parts.length])], 2, { attributes: { axis: 1, largest: 0, sorted: 1 } });
       const reached = graph.node('CumSum', [graph.gather(graph.doubles(weights), places!), graph.integers([1], [])]);
       const half = graph.multiply(graph.take(reached, [parts.length - 1]), 0.5);
       const first = graph.argmax(graph.cast(graph.atLeast(reached, half), INT64));

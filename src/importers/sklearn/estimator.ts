@@ -40,7 +40,18 @@ export interface Estimator {
 export type Converter = (record: Fitted, convert: Convert) => Estimator;
 
 /** Converts an estimator that is part of another. Throws `INVALID_MODEL` naming class and version. */
-export type Convert = (record: Fitted) => Estimator;
+export interface Convert {
+  (record: Fitted): Estimator;
+  readonly import: EstimatorImport;
+}
+
+/** What is known of the whole file while its parts are converted. */
+export interface EstimatorImport {
+  /** Told of what is left out, one sentence each. */
+  note(sentence: string): void;
+  /** Set where a booster's trees can only be written in ai.onnx.ml 3. */
+  needsOlderTrees: boolean;
+}
 
 /** By `module.Class`, as the newest scikit-learn names them. */
 export type Converters = Readonly<Record<string, Converter>>;

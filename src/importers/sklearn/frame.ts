@@ -40,7 +40,7 @@ export class Frame {
   }
 
   #joined(type: number, what: string): Value {
-    if (this.blocks.some((block) => (block.value.type === STRING) !== (type === STRING))) {
+    if (this.blocks.some((block) => (block.value.elementType === STRING) !== (type === STRING))) {
       throw new ModelportError('INVALID_MODEL', `a step wants ${what}, but gets columns of another kind`);
     }
     if (this.blocks.length === 0) throw new ModelportError('INVALID_MODEL', `a step wants ${what}, but gets no column`);
@@ -53,7 +53,7 @@ export class Frame {
   }
 
   isText(): boolean {
-    return this.blocks.length > 0 && this.blocks.every((block) => block.value.type === STRING);
+    return this.blocks.length > 0 && this.blocks.every((block) => block.value.elementType === STRING);
   }
 
   column(index: number): Frame {

@@ -1,95 +1,100 @@
-/** Writes the nodes of one graph, in the words of arrays: every converter of this folder calculates with it. */
+/**
+ * Writes the nodes of one graph, in the words of arrays: every converter of this folder calculates with it. It is a thin cover of `GraphBuilder`, which makes
+ * the nodes and knows their types. What it adds: a step that was taken already is not taken again (the methods of an estimator repeat each other's), and
+ * converters say float64 throughout, which becomes float32 where the user asks for that.
+ */
 import { createHash } from 'node:crypto';
-import { ModelportError } from '../../errors.ts';
-import { constantTensor, toTensorProto } from '../../onnx/constant-tensor.ts';
+import { constantTensor } from '../../onnx/constant-tensor.ts';
 import { toAttributes, type AttributeValues } from '../../onnx/attributes.ts';
 import { BOOL, DOUBLE, ElementType, FLOAT, INT64, STRING } from '../../onnx/data-type.ts';
-import type { AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto } from '../../onnx/model-proto.ts';
-import { tensorType, toValueInfo } from '../../onnx/value-type.ts';
+import { GraphBuilder, type ModelDescription, type Value } from '../../onnx/graph-builder.ts';
+import type { AttributeProto, ModelProto, TensorProto } from '../../onnx/model-proto.ts';
+import { removeDeadCode } from '../../onnx/remove-dead-code.ts';
 import type { Dimension } from '../../model.ts';
 
-/** A tensor of the graph. */
-export interface Value {
-  readonly name: string;
-  /** Its `ElementType`. */
-  readonly type: number;
-}
+export type { Value } from '../../onnx/graph-builder.ts';
 
 export interface NodeOptions {
   readonly attributes?: AttributeValues;
-  /** Element type of the first result, where the operator's rule does not say. */
-  readonly type?: number;
   readonly domain?: string;
 }
 
-/** Opset 21 has `Equal` of texts; ai.onnx.ml 5 has tree ensembles in float64. */
-export const opset = 21;
-const machineLearning = { name: 'ai.onnx.ml', version: 5 };
-const resultTypes: Readonly<Record<string, number>> = {
-  Equal: BOOL, Less: BOOL, LessOrEqual: BOOL, Greater: BOOL, GreaterOrEqual: BOOL, And: BOOL, Or: BOOL, Not: BOOL, IsNaN: BOOL, IsInf: BOOL, ArgMax: INT64, ArgMin: INT64, Shape: INT64,
-}; // prettier-ignore
+export interface GraphOptions {
+  /** What takes the place of float64. */
+  readonly precision?: 'float32' | 'float64';
+  /** Of ai.onnx.ml: 5 has tree ensembles in float64, 3 the operators that boosters with sets of categories need. One file has one of them. */
+  readonly machineLearningOpset?: 3 | 5;
+}
+
+/** Opset 21 has `Equal` of texts. */
+const opset = 21;
 
 type Operand = Value | number;
 
 export class Graph {
-  readonly #nodes: NodeProto[] = [];
-  readonly #constants: TensorProto[] = [];
+  /** For what is written in its terms, as models of boosting libraries are. */
+  readonly builder: GraphBuilder;
+  /** The element type that numbers have: DOUBLE, or FLOAT. */
+  readonly numberType: number;
   /** Names of what is in the graph already, by what it is. */
-  readonly #known = new Map<string, readonly string[]>();
-  readonly #inputs: GraphProto['input'] = [];
-  readonly #outputs: GraphProto['output'] = [];
-  #names = 0;
+  readonly #known = new Map<string, readonly Value[]>();
+  readonly #parent: Graph | undefined;
+  #outputs = 0;
+
+  constructor(options: GraphOptions = {}, inside?: { readonly parent: Graph; readonly builder: GraphBuilder }) {
+    this.#parent = inside?.parent;
+    this.builder = inside?.builder ?? new GraphBuilder({ opset, machineLearningOpset: options.machineLearningOpset ?? 5 });
+    this.numberType = inside?.parent.numberType ?? (options.precision === 'float32' ? FLOAT : DOUBLE);
+  }
 
   input(name: string, type: number, shape: readonly Dimension[]): Value {
-    this.#inputs.push(toValueInfo(name, tensorType(type, shape.map(graphDimension))));
-    return { name, type };
+    return this.builder.input(name, this.#typeFor(type), shape);
   }
 
   output(name: string, value: Value, shape: readonly Dimension[]): void {
-    this.#nodes.push({ input: [value.name], output: [name], name: `output_${name}`, opType: 'Identity', attribute: [] });
-    this.#outputs.push(toValueInfo(name, tensorType(value.type, shape.map(graphDimension))));
+    this.#outputs++;
+    // What is an output twice, or an input too, is copied by the builder.
+    this.builder.output(this.builder.refine(value, { shape: shape.map((size) => (size === -1 ? 'any' : size)) }), name);
   }
 
   get outputCount(): number {
-    return this.#outputs.length;
+    return this.#outputs;
   }
 
-  node(operator: string, inputs: readonly (Value | undefined)[], { attributes = {}, type, domain = '' }: NodeOptions = {}): Value {
-    return this.#add(operator, inputs, attributes, domain, 1, type)[0]!;
+  #typeFor(type: number): number {
+    return type === DOUBLE ? this.numberType : type;
   }
 
-  /** A node of several results, which all have the type of the first input but those that `types` names. */
-  nodes(operator: string, inputs: readonly (Value | undefined)[], types: readonly number[], attributes: AttributeValues = {}): readonly Value[] {
-    return this.#add(operator, inputs, attributes, '', types.length, undefined).map(({ name }, index) => ({ name, type: types[index]! }));
+  node(operator: string, inputs: readonly (Value | undefined)[], options: NodeOptions = {}): Value {
+    return this.nodes(operator, inputs, 1, options)[0]!;
   }
 
-  #add(operator: string, inputs: readonly (Value | undefined)[], attributes: AttributeValues, domain: string, count: number, type: number | undefined): Value[] {
-    const result = type ?? resultTypes[operator] ?? inputs[0]?.type;
-    if (result === undefined) throw new ModelportError('INTERNAL', `the element type of a ${operator} is not known`);
-    const version = domain === '' ? opset : machineLearning.version;
-    const attribute = toAttributes(attributes, { domain, name: operator, opset: version });
-    const input = inputs.map((value) => value?.name ?? '');
-    // Methods of an estimator repeat each other's steps; the graph takes each step once.
-    const key = `${operator}(${input.join()})${attribute.map(attributeKey).join()}`;
-    let names = this.#known.get(key);
-    if (names === undefined) {
-      names = Array.from({ length: count }, () => `v${++this.#names}`);
-      this.#known.set(key, names);
-      this.#nodes.push({ input, output: [...names], name: `${operator}_${this.#names}`, opType: operator, ...(domain === '' ? {} : { domain }), attribute });
+  /** A node of several results. */
+  nodes(operator: string, inputs: readonly (Value | undefined)[], count: number, { attributes = {}, domain = '' }: NodeOptions = {}): readonly Value[] {
+    const attribute = toAttributes(attributes, { domain, name: operator, opset: domain === '' ? opset : this.builder.machineLearningOpset });
+    const key = `${operator}(${inputs.map((value) => value?.name ?? '').join()})${attribute.map(attributeKey).join()}`;
+    let values = this.#find(key);
+    if (values === undefined) {
+      values = this.builder.node(operator, inputs, attributes, { domain, outputs: count });
+      this.#known.set(key, values);
     }
-    return names.map((name) => ({ name, type: result }));
+    return values;
   }
 
+  #find(key: string): readonly Value[] | undefined {
+    return this.#known.get(key) ?? (this.#parent === undefined ? undefined : this.#parent.#find(key));
+  }
+
+  /** Constants lie in the outermost graph. */
   #constant(type: number, values: ArrayLike<number | bigint | string | boolean>, shape: readonly number[]): Value {
-    const tensor = toTensorProto(constantTensor(type, values, shape));
-    const key = tensorKey(tensor);
-    let name = this.#known.get(key)?.[0];
-    if (name === undefined) {
-      name = `c${++this.#names}`;
-      this.#known.set(key, [name]);
-      this.#constants.push({ ...tensor, name });
-    }
-    return { name, type };
+    if (this.#parent !== undefined) return this.#parent.#constant(type, values, shape);
+    const tensor = constantTensor(this.#typeFor(type), values, shape);
+    const key = constantKey(tensor);
+    const known = this.#known.get(key)?.[0];
+    if (known !== undefined) return known;
+    const value = this.builder.constant(tensor);
+    this.#known.set(key, [value]);
+    return value;
   }
 
   doubles(values: ArrayLike<number>, shape: readonly number[] = [values.length]): Value {
@@ -118,7 +123,7 @@ export class Graph {
 
   /** An operator of two operands that broadcast; a number is a scalar of the other's type. */
   binary(operator: string, a: Operand, b: Operand): Value {
-    const type = typeof a === 'number' ? (typeof b === 'number' ? DOUBLE : b.type) : a.type;
+    const type = typeof a === 'number' ? (typeof b === 'number' ? DOUBLE : b.elementType) : a.elementType;
     return this.node(operator, [this.#operand(a, type), this.#operand(b, type)]);
   }
 
@@ -144,12 +149,14 @@ export class Graph {
   map(operator: string, a: Value): Value { return this.node(operator, [a]); }
 
   where(condition: Value, a: Operand, b: Operand): Value {
-    const type = typeof a === 'number' ? (typeof b === 'number' ? DOUBLE : b.type) : a.type;
-    return this.node('Where', [condition, this.#operand(a, type), this.#operand(b, type)], { type });
+    const type = typeof a === 'number' ? (typeof b === 'number' ? DOUBLE : b.elementType) : a.elementType;
+    return this.node('Where', [condition, this.#operand(a, type), this.#operand(b, type)]);
   }
 
+  /** To float64 means: to what takes its place. */
   cast(value: Value, type: number): Value {
-    return value.type === type ? value : this.node('Cast', [value], { attributes: { to: type }, type });
+    const wanted = this.#typeFor(type);
+    return value.elementType === wanted ? value : this.node('Cast', [value], { attributes: { to: wanted } });
   }
 
   /** Rounded to float32, still float64: what scikit-learn's trees compare. */
@@ -209,52 +216,42 @@ export class Graph {
     return this.node('Expand', [row, this.node('Concat', [rows, this.integers([1])], { attributes: { axis: 0 } })]);
   }
 
+  /**
+   * Repeats `build` at most `rounds` times, as long as the condition that it gives holds: [] of BOOL. What comes out of the last round is the result. It may use
+   * values of the graph outside.
+   */
+  loop(rounds: number, carried: readonly Value[], build: (body: Graph, carried: readonly Value[]) => { readonly carried: readonly Value[]; readonly goOn?: Value }): readonly Value[] {
+    return this.builder.op.loop({ rounds, carried }, (builder, round) => {
+      const result = build(new Graph({}, { parent: this, builder }), round.carried);
+      return { carried: result.carried, ...(result.goOn === undefined ? {} : { condition: result.goOn }) };
+    });
+  }
+
   /** The whole file, with only the constants and nodes that its outputs need. */
-  model(facts: { readonly name: string; readonly description: string; readonly producer: string; readonly version: string; readonly metadata: Readonly<Record<string, string>> }): ModelProto {
-    const needed = new Set<string>(this.#outputs.map((output) => output.name ?? ''));
-    const nodes: NodeProto[] = [];
-    for (const node of this.#nodes.toReversed()) {
-      if (!node.output.some((name) => needed.has(name))) continue;
-      for (const name of node.input) needed.add(name);
-      nodes.push(node);
-    }
-    const usesTrees = nodes.some((node) => node.domain === machineLearning.name);
-    return {
-      irVersion: 10,
-      opsetImport: [{ domain: '', version: opset }, ...(usesTrees ? [{ domain: machineLearning.name, version: machineLearning.version }] : [])],
-      producerName: facts.producer,
-      producerVersion: facts.version,
-      docString: facts.description,
-      graph: {
-        name: facts.name,
-        node: nodes.toReversed(),
-        initializer: this.#constants.filter((constant) => needed.has(constant.name ?? '')),
-        sparseInitializer: [],
-        input: this.#inputs,
-        output: this.#outputs,
-        valueInfo: [],
-      },
-      metadataProps: Object.entries(facts.metadata).map(([key, value]) => ({ key, value })),
-      functions: [],
-    };
+  model(description: ModelDescription): ModelProto {
+    return removeDeadCode(this.builder.build(description));
   }
 }
 
-function tensorKey({ dims, dataType, rawData, stringData }: TensorProto): string {
-  const hash = createHash('sha256').update(`${dataType}[${dims.join()}]`);
-  if (rawData !== undefined) hash.update(rawData.read());
-  for (const text of stringData ?? []) hash.update(`${text.length}:`).update(text);
+function constantKey({ elementType, shape, data }: ReturnType<typeof constantTensor>): string {
+  const hash = createHash('sha256').update(`${elementType}[${shape.join()}]`);
+  if (Array.isArray(data)) for (const text of data as readonly Uint8Array[]) hash.update(`${text.length}:`).update(text);
+  else hash.update(new Uint8Array((data as Float64Array).buffer, (data as Float64Array).byteOffset, (data as Float64Array).byteLength));
   return hash.digest('base64');
 }
 
-function attributeKey({ name, i, f, s, t, ints, floats }: AttributeProto): string {
-  const list = ints ?? floats;
-  const values = list === undefined ? '' : createHash('sha256').update(new Uint8Array(list.buffer, list.byteOffset, list.byteLength)).digest('base64');
-  return `${name}=${i ?? f ?? ''}${s === undefined ? '' : Buffer.from(s).toString('base64')}${t === undefined ? '' : tensorKey(t)}${values}`;
+function tensorKey({ dims, dataType, rawData }: TensorProto): string {
+  const hash = createHash('sha256').update(`${dataType}[${dims.join()}]`);
+  if (rawData !== undefined) hash.update(rawData.read());
+  return hash.digest('base64');
 }
 
-function graphDimension(dimension: Dimension): number | string {
-  return dimension === -1 ? 'any' : dimension;
+function attributeKey({ name, i, f, s, t, ints, floats, strings }: AttributeProto): string {
+  const list = ints ?? floats;
+  const hash = createHash('sha256');
+  if (list !== undefined) hash.update(new Uint8Array(list.buffer, list.byteOffset, list.byteLength));
+  for (const text of strings ?? []) hash.update(`${text.length}:`).update(text);
+  return `${name}=${i ?? f ?? ''}${s === undefined ? '' : Buffer.from(s).toString('base64')}${t === undefined ? '' : tensorKey(t)}${hash.digest('base64')}`;
 }
 
 export { BOOL, DOUBLE, ElementType, FLOAT, INT64, STRING };

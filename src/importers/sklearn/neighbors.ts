@@ -26,7 +26,7 @@ interface Neighbors {
 function nearest(record: Fitted, rows: Frame): Neighbors {
   const { graph } = rows;
   const all = distancesTo(record, rows, pointsOf(record));
-  const [found, places] = graph.nodes('TopK', [all, graph.integers([record.number('n_neighbors')])], [DOUBLE, INT64], { axis: 1, largest: 0, sorted: 1 });
+  const [found, places] = graph.nodes('TopK', [all, graph.integers([record.number('n_neighbors')])], 2, { attributes: { axis: 1, largest: 0, sorted: 1 } });
   const kind = record.text('weights', 'uniform');
   if (kind === 'uniform') return { places: places!, weights: undefined };
   return { places: places!, weights: inverse(graph, found!) };
@@ -175,7 +175,7 @@ const localOutlierFactor: Converter = (record) => {
   const last = Float64Array.from({ length: reaches.count }, (_, row) => reaches.data[row * reaches.width + count - 1]!);
   const score = (rows: Frame) => {
     const { graph } = rows;
-    const [found, places] = graph.nodes('TopK', [distancesTo(record, rows, points), graph.integers([count])], [DOUBLE, INT64], { axis: 1, largest: 0, sorted: 1 });
+    const [found, places] = graph.nodes('TopK', [distancesTo(record, rows, points), graph.integers([count])], 2, { attributes: { axis: 1, largest: 0, sorted: 1 } });
     const reach = graph.maximum(found!, graph.gather(graph.doubles(last), places!));
     const own = graph.divide(1, graph.add(graph.reduce('ReduceMean', reach), 1e-10));
     return graph.map('Neg', graph.reduce('ReduceMean', graph.divide(graph.gather(graph.doubles(density), places!), own)));

@@ -2,21 +2,23 @@
 import { basename, join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
 import { isModelportError, ModelportError } from '../../errors.ts';
-import type { Importer } from '../../importer.ts';
+import type { ImportOptions, Importer } from '../../importer.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
 import { writeModelFile } from '../../onnx/write-model-file.ts';
-import { naming, readWhole } from '../trees/model-file.ts';
+import { naming, readWhole, refuseMeaningless } from '../trees/model-file.ts';
 import { buildModel } from './build-model.ts';
-import { convert } from './converters.ts';
+import { converterOf } from './converters.ts';
 import { looksLikeEstimator, readEstimator } from './read-estimator.ts';
 
-export const sklearn: Importer = { name: 'sklearn', version: 1, accepts: looksLikeEstimator, import: importModel };
+export const sklearn: Importer = { name: 'sklearn', version: 2, accepts: looksLikeEstimator, import: importModel };
 
 /** The model of a file's bytes; `name` is the file, for error messages. Throws `INVALID_MODEL` naming class, module and version of what is not covered. */
-export function importEstimator(bytes: Uint8Array, name: string): ModelProto {
+export function importEstimator(bytes: Uint8Array, name: string, { precision = 'float64', note }: Pick<ImportOptions, 'precision' | 'note'> = {}): ModelProto {
   const record = readEstimator(bytes, name);
   try {
-    return buildModel(convert(record));
+    const convert = converterOf(note);
+    const estimator = convert(record);
+    return buildModel(estimator, { precision, machineLearningOpset: convert.import.needsOlderTrees ? 3 : 5 });
   } catch (error) {
     if (isModelportError(error) && error.code === 'INVALID_MODEL') throw error;
     // Converters count on attributes that fit each other, which a damaged file does not have.
@@ -24,10 +26,11 @@ export function importEstimator(bytes: Uint8Array, name: string): ModelProto {
   }
 }
 
-function importModel(artifact: Artifact, directory: string): Promise<Artifact> {
-  const model = naming(artifact, () => importEstimator(readWhole(artifact), artifact.main));
+async function importModel(artifact: Artifact, directory: string, options: ImportOptions = {}): Promise<Artifact> {
+  refuseMeaningless(options, "a scikit-learn estimator");
+  const model = naming(artifact, () => importEstimator(readWhole(artifact), artifact.main, options));
   const written = writeModelFile(model, join(directory, 'model.onnx'));
-  return Promise.resolve({
+  return await Promise.resolve({
     format: 'onnx',
     directory,
     main: 'model.onnx',

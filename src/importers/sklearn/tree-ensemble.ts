@@ -3,6 +3,9 @@
  * the branch that it takes in scikit-learn. https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
  */
 import { constantTensor } from '../../onnx/constant-tensor.ts';
+import { boundInFloat32, type DecisionTree, type Split } from '../trees/decision-tree.ts';
+import { refused } from '../trees/model-file.ts';
+import { sumOfTrees as sumOfForest } from '../trees/tree-ensemble.ts';
 import { DOUBLE, ElementType, INT64, type Graph, type Value } from './graph.ts';
 
 /** Nodes by number; the first is the root. A node is a leaf where `left` is negative. */
@@ -27,6 +30,7 @@ const branch = { lessOrEqual: 0, member: 6 } as const;
 
 /** The sum of what the leaves of each tree give: [rows, targets]. `rows` is FP64, rounded to float32 where that is what the trees compare. */
 export function sumOfTrees(graph: Graph, rows: Value, trees: readonly Tree[], targets: number, leafOf: (tree: number, node: number) => Leaf): Value {
+  if (graph.builder.machineLearningOpset === 3) return sumOfOlderTrees(graph, rows, trees, targets, leafOf);
   const features: number[] = [];
   const splits: number[] = [];
   const modes: number[] = [];
@@ -69,7 +73,7 @@ export function sumOfTrees(graph: Graph, rows: Value, trees: readonly Tree[], ta
       if (tree.left[node]! < 0) continue;
       const question = tree.members?.(node);
       features.push(tree.feature[node]!);
-      splits.push(question === undefined ? tree.threshold[node]! : 0);
+      splits.push(question !== undefined ? 0 : graph.numberType === DOUBLE ? tree.threshold[node]! : boundInFloat32(tree.threshold[node]!, 'lessOrEqual'));
       modes.push(question === undefined ? branch.lessOrEqual : branch.member);
       missing.push(question === undefined ? (tree.missingLeft?.[node] ?? 0) : 0);
       if (question !== undefined) members.push(...question.values, Number.NaN);
@@ -80,25 +84,47 @@ export function sumOfTrees(graph: Graph, rows: Value, trees: readonly Tree[], ta
   }
   return graph.node('TreeEnsemble', [rows], {
     domain: 'ai.onnx.ml',
-    type: DOUBLE,
     attributes: {
       aggregate_function: 1,
       post_transform: 0,
       n_targets: targets,
       nodes_featureids: features,
-      nodes_splits: constantTensor(DOUBLE, splits),
+      nodes_splits: constantTensor(graph.numberType, splits),
       nodes_modes: constantTensor(ElementType.UINT8, modes),
       nodes_truenodeids: children.true,
       nodes_falsenodeids: children.false,
       nodes_trueleafs: areLeaves.true,
       nodes_falseleafs: areLeaves.false,
       nodes_missing_value_tracks_true: missing.includes(1) ? missing : undefined,
-      membership_values: members.length === 0 ? undefined : constantTensor(DOUBLE, members),
+      membership_values: members.length === 0 ? undefined : constantTensor(graph.numberType, members),
       tree_roots: roots,
       leaf_targetids: leafTargets,
-      leaf_weights: constantTensor(DOUBLE, leafWeights),
+      leaf_weights: constantTensor(graph.numberType, leafWeights),
     },
   });
+}
+
+/** The same in ai.onnx.ml 3, where another part of the file needs that. */
+function sumOfOlderTrees(graph: Graph, rows: Value, trees: readonly Tree[], targets: number, leafOf: (tree: number, node: number) => Leaf): Value {
+  const converted = trees.map((tree, index): DecisionTree => {
+    const places = new Int32Array(tree.left.length);
+    let splitCount = 0;
+    const weights: Leaf[] = [];
+    for (let node = 0; node < places.length; node++) places[node] = tree.left[node]! < 0 ? -weights.push(leafOf(index, node)) : splitCount++;
+    const splits: Split[] = [];
+    for (let node = 0; node < places.length; node++) {
+      if (tree.left[node]! < 0) continue;
+      if (tree.members?.(node) !== undefined) throw refused('histogram boosting with categories cannot be in one model with a booster that has categories: ONNX Runtime has no operator set with both');
+      splits.push({ feature: tree.feature[node]!, bounds: [tree.threshold[node]!], goesLeft: [true, false], missingLeft: tree.missingLeft?.[node] === 1, left: places[tree.left[node]!]!, right: places[tree.right[node]!]! });
+    }
+    const { target } = weights[0]!;
+    if (weights.every((leaf) => leaf.target === target)) return { target, splits, leaves: Float64Array.from(weights, ({ weight }) => weight), width: 1 };
+    const leaves = new Float64Array(weights.length * targets);
+    for (const [place, leaf] of weights.entries()) leaves[place * targets + leaf.target] = leaf.weight;
+    return { target: 0, splits, leaves, width: targets };
+  });
+  const featureCount = trees.reduce((most, { feature }) => Array.from(feature).reduce((largest, place) => Math.max(largest, place + 1), most), 1);
+  return sumOfForest(graph.builder, rows, { trees: converted, comparison: 'lessOrEqual', featureCount, targetCount: targets });
 }
 
 /** The leaf in which each row ends, numbered through all trees: INT64 [rows, trees], and tree and node of each number. */

@@ -83,3 +83,21 @@ export function nextDown(value: number): number {
   bits64[0] = bits64[0]! + (value > 0 ? -1n : 1n);
   return float64[0];
 }
+
+const float32 = new Float32Array(1);
+const bits32 = new Int32Array(float32.buffer);
+
+/**
+ * A bound among float32 numbers that parts them as `bound` does: of `x <= bound` the largest that is not above it, of `x < bound` the smallest that is not below.
+ */
+export function boundInFloat32(bound: number, comparison: Comparison): number {
+  const nearest = Math.fround(bound);
+  const fits = comparison === 'lessOrEqual' ? nearest <= bound : nearest >= bound;
+  if (fits || Number.isNaN(bound)) return nearest;
+  // A neighbour: downward for `<=`, upward for `<`.
+  const up = comparison === 'less';
+  if (nearest === 0) return up ? 2 ** -149 : -(2 ** -149);
+  float32[0] = nearest;
+  bits32[0] = bits32[0]! + (up === nearest > 0 ? 1 : -1);
+  return float32[0];
+}

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
 import { ModelportError } from '../../errors.ts';
+import type { ImportOptions } from '../../importer.ts';
 
 /** A text of JavaScript is no longer than about half a gigabyte. */
 const mostBytes = 480 << 20;
@@ -29,6 +30,12 @@ export function naming<Result>(artifact: Artifact, read: () => Result): Result {
     if (!(error instanceof ModelportError) || error.code !== 'INVALID_MODEL' || error.message.startsWith(path)) throw error;
     throw new ModelportError('INVALID_MODEL', `${path}: ${error.message}`, { cause: error, at: error.at ?? path });
   }
+}
+
+/** An option that says what these files say themselves is refused: `INVALID_USAGE`. `what`: `an XGBoost model`. */
+export function refuseMeaningless({ inputs, architecture }: ImportOptions, what: string): void {
+  if (inputs !== undefined && inputs.length > 0) throw new ModelportError('INVALID_USAGE', `${what} says itself what its inputs are: leave the declaration of inputs out`);
+  if (architecture !== undefined) throw new ModelportError('INVALID_USAGE', `${what} holds its program as well as its numbers: leave the architecture '${architecture.slice(0, 80)}' out`);
 }
 
 export function refused(what: string, at?: string): ModelportError {

@@ -3,7 +3,7 @@ import { ModelportError } from '../../errors.ts';
 import { constantTensor } from '../../onnx/constant-tensor.ts';
 import { ElementType } from '../../onnx/data-type.ts';
 import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
-import type { DecisionTree, Forest, Split } from './decision-tree.ts';
+import { boundInFloat32, type Comparison, type DecisionTree, type Forest, type Split } from './decision-tree.ts';
 
 /** ONNX Runtime walks trees by recursion when it loads them. */
 const mostDepth = 4000;
@@ -85,7 +85,7 @@ function plainTrees(graph: GraphBuilder, rows: Value, trees: readonly DecisionTr
       // Below the bound is the true branch.
       const [below, above] = split.goesLeft[0] === true ? [split.left, split.right] : [split.right, split.left];
       features[node] = BigInt(split.feature);
-      thresholds[node] = split.bounds[0]!;
+      thresholds[node] = boundFor(rows, split.bounds[0]!, comparison);
       missing[node] = split.missingLeft === split.goesLeft[0] ? 1n : 0n;
       trueLeaves[node] = below < 0 ? 1n : 0n;
       trueNodes[node] = BigInt(below < 0 ? firstLeaf + (-1 - below) : firstNode + below);
@@ -113,6 +113,11 @@ function plainTrees(graph: GraphBuilder, rows: Value, trees: readonly DecisionTr
     leaf_targetids: targets,
     leaf_weights: constantTensor(rows.elementType, weights),
   });
+}
+
+/** In the type of the rows, so that every row takes the same branch. */
+function boundFor(rows: Value, bound: number, comparison: Comparison): number {
+  return rows.elementType === ElementType.DOUBLE ? bound : boundInFloat32(bound, comparison);
 }
 
 interface Chain {
@@ -149,7 +154,7 @@ function lookedUpLeaves(graph: GraphBuilder, rows: Value, trees: readonly Decisi
       nodes.trees.push(treeIndex);
       nodes.ids.push(nodes.ids.length - start);
       nodes.features.push(feature);
-      nodes.thresholds.push(threshold);
+      nodes.thresholds.push(boundFor(rows, threshold, comparison));
       nodes.missing.push(missing ? 1 : 0);
       nodes.whenTrue.push(whenTrue);
       nodes.whenFalse.push(whenFalse);
