@@ -1,11 +1,8 @@
 /** The names of a model's classes. */
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
 import { ModelportError } from '../../errors.ts';
 import type { TensorSpec } from '../../model.ts';
-
-const mostConfigBytes = 4 << 20;
+import { readJsonFile } from '../request/json-file.ts';
 
 /**
  * From `labels` of the task, else of the output, else `id2label` of Hugging Face's config.json; else the numbers of the classes.
@@ -23,18 +20,8 @@ export function classLabels(given: readonly string[] | undefined, output: Tensor
 }
 
 /** `id2label` of config.json, in the order of the ids; undefined where there is none. */
-function huggingFaceLabels(artifact: Artifact): readonly string[] | undefined {
-  const path = join(artifact.directory, 'config.json');
-  let config: unknown;
-  try {
-    if (statSync(path).size > mostConfigBytes) return undefined;
-    config = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    // Some other program's config.json, or none.
-    return undefined;
-  }
-  if (typeof config !== 'object' || config === null || !('id2label' in config)) return undefined;
-  const names = config.id2label;
+export function huggingFaceLabels(artifact: Artifact): readonly string[] | undefined {
+  const names = readJsonFile(artifact, 'config.json')?.['id2label'];
   if (typeof names !== 'object' || names === null) return undefined;
   const labels: string[] = [];
   for (let index = 0; Object.hasOwn(names, index); index++) labels.push(String((names as Record<number, unknown>)[index]));

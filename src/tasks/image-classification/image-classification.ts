@@ -1,17 +1,18 @@
 /** A picture → its most probable classes. */
 import type { Call } from '../../call.ts';
 import { ModelportError } from '../../errors.ts';
-import { didYouMean } from '../../lib/nearest.ts';
 import type { JsonSchema, Model } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
-import type { Tensor } from '../../tensor.ts';
 import { classEvidence, classLabels } from '../classification/class-labels.ts';
 import { classCount, findScoresOutput, mayHoldScores } from '../classification/scores-output.ts';
 import { largest, numbers, shortest, toProbabilities } from '../classification/scores.ts';
 import { imageExamples } from '../image/image-examples.ts';
 import { imageShape, planImageInput } from '../image/image-input.ts';
-import { imageElements, warmImageThreads } from '../image/image-threads.ts';
-import { imageBytes } from '../image/image-value.ts';
+import { imageTensor } from '../image/image-tensor.ts';
+import { warmImageThreads } from '../image/image-threads.ts';
+import { imageBytes, imageSchema } from '../image/image-value.ts';
+import { readCount, readFields } from '../request/read-fields.ts';
+import { withPredict } from '../request/with-predict.ts';
 import { options, type Options } from './options.ts';
 
 export const imageClassification: Task<Options> = { name: 'image-classification', options, detect, lift };
@@ -42,15 +43,13 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const labels = classLabels(givenLabels, output, facts.artifact, classCount(output));
   if (labels === undefined) throw new ModelportError('INVALID_CONFIG', `output '${output.name}' does not say how many classes there are: name them with task.labels`, { at: 'task.labels' });
   const defaultTopK = Math.min(topK ?? 5, labels.length);
-  const channels = plan.color === 'grayscale' ? 1 : 3;
-  const shape = plan.layout === 'NCHW' ? [1, channels, plan.height, plan.width] : [1, plan.height, plan.width, channels];
   const outputs = [output.name];
   warmImageThreads();
 
   async function classify(value: unknown, call: Call): Promise<unknown> {
     const request = readRequest(value, defaultTopK, labels!.length);
-    const data = await imageElements(request.bytes, plan, 'image', call);
-    const inputs = new Map<string, Tensor>([[spec.name, { datatype: plan.datatype, shape, data }]]);
+    const { tensor } = await imageTensor(request.bytes, plan, 'image', call);
+    const inputs = new Map([[spec.name, tensor]]);
     const response = await model.infer!({ inputs, outputs }, call);
     const scores = response.outputs.get(output.name)!;
     const probabilities = toProbabilities(numbers(scores, 0, scores.data.length), softmax);
@@ -61,56 +60,20 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
     return { label: best[0]!.label, score: best[0]!.score, labels: best };
   }
 
-  return {
-    signature: {
-      ...signature,
-      predict: {
-        task: imageClassification.name,
-        input: inputSchema(plan.drawing !== undefined, defaultTopK, labels.length),
-        output: outputSchema(labels),
-        examples: imageExamples(facts),
-      },
-    },
-    infer: (request, call) => model.infer!(request, call),
-    ...(model.stream === undefined ? {} : { stream: (request, call) => model.stream!(request, call) }),
-    predict: classify,
-    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
-  };
+  const predict = { task: imageClassification.name, input: inputSchema(plan.drawing !== undefined, defaultTopK, labels.length), output: outputSchema(labels), examples: imageExamples(facts) };
+  return withPredict(model, predict, classify);
 }
 
-const fields = ['image', 'topK'];
-
 function readRequest(value: unknown, defaultTopK: number, mostTopK: number): { readonly bytes: Uint8Array; readonly topK: number } {
-  // The file alone, or its data URL, is a request too.
-  if (value instanceof Uint8Array || typeof value === 'string') return { bytes: imageBytes(value, 'image'), topK: defaultTopK };
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    const found = value === undefined ? 'missing' : value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
-    throw new ModelportError('INVALID_VALUE', `the value is ${found}: send an object with the field 'image'`);
-  }
-  const unknown = Object.keys(value).find((name) => !fields.includes(name));
-  if (unknown !== undefined) throw new ModelportError('INVALID_VALUE', `there is no field '${unknown}'${didYouMean(unknown, fields)}`, { at: unknown });
-  const { image, topK = defaultTopK } = value as { readonly image?: unknown; readonly topK?: unknown };
-  // Form fields come as text.
-  const count = typeof topK === 'string' && /^\d{1,6}$/.test(topK) ? Number(topK) : topK;
-  if (typeof count !== 'number' || !Number.isInteger(count) || count < 1 || count > mostTopK) {
-    throw new ModelportError('INVALID_VALUE', `topK is ${JSON.stringify(topK)}: write a whole number from 1 to ${mostTopK}`, { at: 'topK' });
-  }
-  return { bytes: imageBytes(image, 'image'), topK: count };
+  const { image, topK } = readFields(value, ['image', 'topK'], 'image');
+  return { topK: readCount(topK, 'topK', defaultTopK, mostTopK), bytes: imageBytes(image, 'image') };
 }
 
 function inputSchema(drawn: boolean, topK: number, classes: number): JsonSchema {
   return {
     type: 'object',
     properties: {
-      image: {
-        type: 'string',
-        title: drawn ? 'Drawing' : 'Image',
-        format: 'image',
-        contentMediaType: 'image/*',
-        contentEncoding: 'base64',
-        description: 'A JPEG, PNG, WebP, GIF, TIFF or AVIF file: as data URL, as base64 text, or as a file of a multipart form.',
-        'x-modelport': { widget: drawn ? 'draw' : 'image' },
-      },
+      image: drawn ? imageSchema('Drawing', 'draw') : imageSchema(),
       topK: {
         type: 'integer',
         title: 'Classes to list',

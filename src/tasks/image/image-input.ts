@@ -25,6 +25,8 @@ export function imageShape(spec: TensorSpec, layout?: 'NCHW' | 'NHWC'): ImageSha
   if (spec.shape.length !== 4 || !isImageDatatype(spec.datatype)) return undefined;
   const [, second, third, fourth] = spec.shape as readonly [Dimension, Dimension, Dimension, Dimension];
   const isChannels = (dimension: Dimension): dimension is 1 | 3 => dimension === 1 || dimension === 3;
+  // Optimum leaves even the number of channels open.
+  if (layout !== 'NHWC' && typeof second === 'string' && /channel/i.test(second)) return { layout: 'NCHW', channels: 3, height: fixed(third), width: fixed(fourth) };
   if (layout !== 'NHWC' && isChannels(second)) return { layout: 'NCHW', channels: second, height: fixed(third), width: fixed(fourth) };
   if (layout !== 'NCHW' && isChannels(fourth)) return { layout: 'NHWC', channels: fourth, height: fixed(second), width: fixed(third) };
   return undefined;
@@ -40,9 +42,11 @@ function isImageDatatype(datatype: string): datatype is ImageDatatype {
 
 const imageNet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
-/** Throws `INVALID_CONFIG` where options and signature do not fit together. */
-export function planImageInput(signature: Signature, given: ImageOptions, artifact: Artifact): ImageInput {
-  const spec = findInput(signature, given.input);
+/**
+ * `beside`: the task feeds other inputs itself. Throws `INVALID_CONFIG` where options and signature do not fit together.
+ */
+export function planImageInput(signature: Signature, given: ImageOptions, artifact: Artifact, beside = false): ImageInput {
+  const spec = findInput(signature, given.input, beside);
   const shape = imageShape(spec, given.layout);
   if (shape === undefined) {
     throw new ModelportError(
@@ -53,7 +57,9 @@ export function planImageInput(signature: Signature, given: ImageOptions, artifa
   }
   const saved = readPreprocessorConfig(artifact) ?? {};
   const options: ImageOptions = { ...saved, ...given, resize: { ...saved.resize, ...given.resize } };
-  const { width, height } = sizeOf(spec, shape, options);
+  const { resize = {}, drawing } = options;
+  const within = resize.mode === 'within' && (shape.width === undefined || shape.height === undefined);
+  const { width, height } = within ? largestWithin(resize) : sizeOf(spec, shape, options);
   const color = options.color ?? (shape.channels === 1 ? 'grayscale' : 'rgb');
   if ((color === 'grayscale') !== (shape.channels === 1)) {
     throw new ModelportError('INVALID_CONFIG', `task.color is ${color}, but input '${spec.name}' has ${shape.channels} channel${shape.channels === 1 ? '' : 's'}`, { at: 'task.color' });
@@ -64,9 +70,9 @@ export function planImageInput(signature: Signature, given: ImageOptions, artifa
   const mean = perChannel('mean', options.mean ?? (likeImageNet ? channelOrder(imageNet.mean, color) : 0), shape.channels);
   const std = perChannel('std', options.std ?? (likeImageNet ? channelOrder(imageNet.std, color) : 1), shape.channels);
   if (std.includes(0)) throw new ModelportError('INVALID_CONFIG', 'task.std is 0, and nothing can be divided by it', { at: 'task.std' });
-  const { resize = {}, drawing } = options;
+  const mode = resize.mode === 'within' && !within ? 'stretch' : (resize.mode ?? 'shortest-side');
   const shortestSide = resize.shortestSide ?? Math.max(width, height);
-  if (shortestSide < Math.max(width, height) && (resize.mode ?? 'shortest-side') === 'shortest-side') {
+  if (shortestSide < Math.max(width, height) && mode === 'shortest-side') {
     throw new ModelportError('INVALID_CONFIG', `task.resize.shortestSide is ${shortestSide}, smaller than what is cut out of the picture (${width} × ${height})`, { at: 'task.resize.shortestSide' });
   }
   const details = typeof drawing === 'object' ? drawing : { crop: true, center: 'mass' as const };
@@ -78,7 +84,14 @@ export function planImageInput(signature: Signature, given: ImageOptions, artifa
       layout: shape.layout,
       color,
       datatype: spec.datatype as ImageDatatype,
-      resize: { mode: resize.mode ?? 'shortest-side', filter: resize.filter ?? 'bilinear', shortestSide, padValue: resize.padValue ?? 0 },
+      resize: {
+        mode,
+        filter: resize.filter ?? 'bilinear',
+        shortestSide,
+        padValue: resize.padValue ?? 0,
+        ...(mode === 'within' ? { longestSide: width, multipleOf: resize.multipleOf ?? 1 } : {}),
+        ...(resize.align === undefined ? {} : { align: resize.align }),
+      },
       ...(drawing === undefined || drawing === false
         ? {}
         : {
@@ -98,7 +111,7 @@ export function planImageInput(signature: Signature, given: ImageOptions, artifa
   };
 }
 
-function findInput(signature: Signature, name: string | undefined): TensorSpec {
+function findInput(signature: Signature, name: string | undefined, beside: boolean): TensorSpec {
   if (name !== undefined) {
     const named = signature.inputs.find((input) => input.name === name);
     if (named !== undefined) return named;
@@ -106,6 +119,8 @@ function findInput(signature: Signature, name: string | undefined): TensorSpec {
   }
   const required = signature.inputs.filter((input) => input.optional !== true);
   if (required.length === 1) return required[0]!;
+  const pictures = required.filter((input) => imageShape(input) !== undefined);
+  if (beside && pictures.length === 1) return pictures[0]!;
   throw new ModelportError('INVALID_CONFIG', `the model has ${required.length} inputs (${required.map((input) => input.name).join(', ')}), but a task on pictures feeds one`, { at: 'task' });
 }
 
@@ -120,6 +135,12 @@ function sizeOf(spec: TensorSpec, shape: ImageShape, options: ImageOptions): { r
     throw new ModelportError('INVALID_CONFIG', `task.size is ${wanted.width} × ${wanted.height}, but input '${spec.name}' takes ${width} × ${height}`, { at: 'task.size' });
   }
   return { width, height };
+}
+
+function largestWithin(resize: NonNullable<ImageOptions['resize']>): { readonly width: number; readonly height: number } {
+  if (resize.shortestSide === undefined) throw new ModelportError('INVALID_CONFIG', 'task.resize.mode is within: say task.resize.shortestSide, e.g. 800', { at: 'task.resize.shortestSide' });
+  const side = Math.max(resize.shortestSide, resize.longestSide ?? 8192);
+  return { width: side, height: side };
 }
 
 function channelOrder(values: readonly number[], color: ImagePlan['color']): number[] {

@@ -13,9 +13,12 @@ export const imageOptionsShape = {
     .describe('Width and height in pixels that the model takes. Default: from the shape.'),
   resize: z.strictObject({
     mode: z.enum(resizeModes).optional()
-      .describe('shortest-side: keep the shape and cut out the middle. stretch: to the size whatever the shape. pad: keep the shape, fit in and fill the rest. Default: shortest-side.'),
+      .describe('shortest-side: keep the shape and cut out the middle. stretch: to the size whatever the shape. pad: keep the shape, fit in and fill the rest. within: keep the shape, the shorter side as said unless the longer one gets too long, for models that take any size. Default: shortest-side.'),
     filter: z.enum(resizeFilters).optional().describe("Pillow's filters, and area: each pixel counts by the part that is covered. Default: bilinear."),
-    shortestSide: z.int().min(1).max(8192).optional().describe('The shorter side before the middle is cut out, e.g. 256 where 224 are taken. Default: the size.'),
+    shortestSide: z.int().min(1).max(8192).optional().describe('The shorter side before the middle is cut out, e.g. 256 where 224 are taken; with within, the shorter side. Default: the size.'),
+    longestSide: z.int().min(1).max(8192).optional().describe('The longer side at most, with within. Default: no limit but 8192.'),
+    multipleOf: z.int().min(1).max(256).optional().describe('Sides are filled up with zeros to a multiple of this, with within. Default: 1.'),
+    align: z.enum(['center', 'start']).optional().describe('Where the picture lies with pad: in the middle, or in the upper left corner. Default: center.'),
     padValue: z.int().min(0).max(255).optional().describe('The grey level that fills the rest with pad. Default: 0.'),
   }).optional().describe('How pictures are brought to the size.'),
   rescale: z.union([z.literal(false), z.number()]).optional().describe('Levels 0 … 255 are multiplied by this first. Default: 1/255, and false for inputs of bytes.'),

@@ -5,23 +5,31 @@ import type { ResizeFilter } from './resize.ts';
 export const imageDatatypes = ['FP32', 'FP16', 'FP64', 'UINT8'] as const;
 export type ImageDatatype = (typeof imageDatatypes)[number];
 
-export const resizeModes = ['shortest-side', 'stretch', 'pad'] as const;
+export const resizeModes = ['shortest-side', 'stretch', 'pad', 'within'] as const;
 
 interface ResizePlan {
   /**
    * `shortest-side`: keep the shape, make the shorter side `shortestSide`, then cut out the middle.
    * `stretch`: to the wanted width and height, whatever the shape. `pad`: keep the shape, fit in, fill the rest.
+   * `within`: keep the shape, make the shorter side `shortestSide` unless the longer one would go beyond `longestSide`; the
+   * tensor is then as large as the picture.
    */
   readonly mode: (typeof resizeModes)[number];
   readonly filter: ResizeFilter;
-  /** For `shortest-side`: the shorter side before the cut. */
+  /** For `shortest-side`: the shorter side before the cut. For `within`: the shorter side. */
   readonly shortestSide: number;
+  /** For `within`. */
+  readonly longestSide?: number;
+  /** For `within`: sides are brought to multiples of this, by filling with zeros after normalizing. */
+  readonly multipleOf?: number;
+  /** For `pad`: the picture lies in the middle, or in the upper left corner. */
+  readonly align?: 'center' | 'start';
   /** For `pad`: the grey level of the rest. */
   readonly padValue: number;
 }
 
 export interface ImagePlan {
-  /** Of the tensor. */
+  /** Of the tensor; with `within` the largest that it may be. */
   readonly width: number;
   readonly height: number;
   readonly layout: 'NCHW' | 'NHWC';

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { toPlainError, type PlainError } from '../../errors.ts';
 import { decodeImage, loadDecoder, readImageHeader } from './decode-image.ts';
 import type { ImagePlan } from './image-plan.ts';
-import { prepareImage, type ImageElements } from './prepare-image.ts';
+import { prepareImage, type PreparedImage } from './prepare-image.ts';
 
 export interface ImageJob {
   readonly id: number;
@@ -13,9 +13,9 @@ export interface ImageJob {
   readonly at: string;
 }
 
-export type ImageAnswer = { readonly id: number } & ({ readonly elements: ImageElements } | { readonly error: PlainError });
+export type ImageAnswer = { readonly id: number } & ({ readonly prepared: PreparedImage } | { readonly error: PlainError });
 
-async function prepare({ bytes, plan, at }: ImageJob): Promise<ImageElements> {
+async function prepare({ bytes, plan, at }: ImageJob): Promise<PreparedImage> {
   const options = { maxPixels: plan.maxPixels, at };
   const header = await readImageHeader(bytes, options);
   return prepareImage(await decodeImage(bytes, header, options), plan, at);
@@ -26,7 +26,7 @@ const answer = (message: ImageAnswer, transferred: ArrayBuffer[]): void => port.
 
 port.on('message', (job: ImageJob) => {
   prepare(job).then(
-    (elements) => answer({ id: job.id, elements }, [elements.buffer]),
+    (prepared) => answer({ id: job.id, prepared }, [prepared.elements.buffer]),
     (error: unknown) => answer({ id: job.id, error: toPlainError(error) }, []),
   );
 });

@@ -9,7 +9,7 @@ import type { Call } from '../../call.ts';
 import { fromPlainError, ModelportError } from '../../errors.ts';
 import type { ImagePlan } from './image-plan.ts';
 import type { ImageAnswer, ImageJob } from './image-thread.ts';
-import type { ImageElements } from './prepare-image.ts';
+import type { ImageElements, PreparedImage } from './prepare-image.ts';
 
 const mostThreads = Math.min(4, availableParallelism());
 /** While one picture is decoded (in a thread of the decoder's own), another one is prepared. */
@@ -21,7 +21,7 @@ const mostWaitingBytes = 256 << 20;
 interface Waiting {
   readonly job: ImageJob;
   readonly call: Call;
-  resolve(elements: ImageElements): void;
+  resolve(prepared: PreparedImage): void;
   reject(error: unknown): void;
 }
 
@@ -41,18 +41,23 @@ let waitingBytes = 0;
  * naming `at` where they are no picture, damaged, too large or blank, and with `QUEUE_FULL` when too many wait.
  */
 export async function imageElements(bytes: Uint8Array, plan: ImagePlan, at: string, call: Call): Promise<ImageElements> {
+  return (await preparedImage(bytes, plan, at, call)).elements;
+}
+
+/** The same, with where the picture lies in the tensor. */
+export async function preparedImage(bytes: Uint8Array, plan: ImagePlan, at: string, call: Call): Promise<PreparedImage> {
   call.throwIfCancelled();
   if (waitingBytes + bytes.length > mostWaitingBytes && queue.length > 0) {
     throw new ModelportError('QUEUE_FULL', `${queue.length} pictures wait to be decoded already: send fewer at a time`, { retryAfterSeconds: 1 });
   }
   const job: ImageJob = { id: ++lastId, bytes: new Uint8Array(bytes), plan, at };
-  const elements = await new Promise<ImageElements>((resolve, reject) => {
+  const prepared = await new Promise<PreparedImage>((resolve, reject) => {
     queue.push({ job, call, resolve, reject });
     waitingBytes += job.bytes.length;
     dispatch();
   });
   call.throwIfCancelled();
-  return elements;
+  return prepared;
 }
 
 /** Starts a thread, so that the first picture does not wait for it. */
@@ -102,7 +107,7 @@ function start(): Thread {
     const task = thread.jobs.get(answer.id)!;
     thread.jobs.delete(answer.id);
     if (thread.jobs.size === 0) rest(thread);
-    if ('elements' in answer) task.resolve(answer.elements);
+    if ('prepared' in answer) task.resolve(answer.prepared);
     else task.reject(fromPlainError(answer.error));
     dispatch();
   });

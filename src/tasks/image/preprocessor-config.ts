@@ -9,7 +9,7 @@ import type { ResizeFilter } from './resize.ts';
 
 const mostBytes = 1 << 20;
 const pixels = z.int().min(1).max(8192);
-const size = z.union([pixels, z.looseObject({ shortest_edge: pixels.optional(), height: pixels.optional(), width: pixels.optional() })]);
+const size = z.union([pixels, z.looseObject({ shortest_edge: pixels.optional(), longest_edge: pixels.optional(), height: pixels.optional(), width: pixels.optional() })]);
 const levels = z.union([z.number(), z.array(z.number()).min(1).max(3)]);
 
 const preprocessorConfig = z.looseObject({
@@ -66,7 +66,12 @@ export function fromPreprocessorConfig(text: string, path: string): ImageOptions
   if (wanted !== undefined) options.size = { width: wanted.width, height: wanted.height };
   if (config.do_resize && resized !== undefined) {
     // ConvNeXt's way: with a crop_pct the shorter side is the size over it, and the middle is cut out.
-    if (config.crop_pct !== undefined && cropped === undefined && resized.shortestEdge) {
+    if (resized.longestEdge !== undefined && cropped === undefined) {
+      resize.mode = 'within';
+      resize.shortestSide = resized.width;
+      resize.longestSide = resized.longestEdge;
+      delete options.size;
+    } else if (config.crop_pct !== undefined && cropped === undefined && resized.shortestEdge) {
       resize.mode = 'shortest-side';
       resize.shortestSide = resized.width < 384 ? Math.trunc(resized.width / config.crop_pct) : resized.width;
       if (resized.width >= 384) resize.mode = 'stretch';
@@ -84,11 +89,11 @@ export function fromPreprocessorConfig(text: string, path: string): ImageOptions
   return options;
 }
 
-function dimensions(value: z.infer<typeof size> | undefined): { readonly width: number; readonly height: number; readonly shortestEdge: boolean } | undefined {
+function dimensions(value: z.infer<typeof size> | undefined): { readonly width: number; readonly height: number; readonly shortestEdge: boolean; readonly longestEdge?: number } | undefined {
   if (value === undefined) return undefined;
   // A bare number means the shorter side for some processors and both sides for others; both end at the same size.
   if (typeof value === 'number') return { width: value, height: value, shortestEdge: false };
-  if (value.shortest_edge !== undefined) return { width: value.shortest_edge, height: value.shortest_edge, shortestEdge: true };
+  if (value.shortest_edge !== undefined) return { width: value.shortest_edge, height: value.shortest_edge, shortestEdge: true, ...(value.longest_edge === undefined ? {} : { longestEdge: value.longest_edge }) };
   if (value.height !== undefined && value.width !== undefined) return { width: value.width, height: value.height, shortestEdge: false };
   return undefined;
 }
