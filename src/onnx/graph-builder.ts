@@ -143,7 +143,7 @@ export class GraphBuilder {
     const schema = operatorSchema(domain, operator, opset);
     const given = [...inputs];
     while (given.length > 0 && given.at(-1) === undefined) given.pop();
-    for (const value of given) if (value !== undefined && !this.#sees(value)) throw new ModelportError('INTERNAL', `${operator} uses "${value.name}", which is made inside another graph`);
+    for (const value of given) if (value !== undefined && !this.sees(value)) throw new ModelportError('INTERNAL', `${operator} uses "${value.name}", which is made inside another graph`);
     const name = this.#uniqueNodeName(options.name ?? operator);
     const count = options.outputs === undefined ? 1 : typeof options.outputs === 'number' ? options.outputs : options.outputs.length;
     const outputs = Array.from({ length: count }, (_, index) => {
@@ -172,6 +172,11 @@ export class GraphBuilder {
     const type = mergeTypes('kind' in known ? known : tensorType(known.elementType ?? value.elementType, known.shape), value.type);
     if (type === undefined) throw new ModelportError('INVALID_MODEL', `"${value.name}" is ${nameOfType(value.type)} [${value.shape?.join(', ') ?? '?'}], which is not what it was said to be`, { at: value.name });
     return valueOf(value.name, { ...value, type });
+  }
+
+  /** Whether nodes added here may use the value: it is made in this graph or in one around it. */
+  sees(value: Value): boolean {
+    return this.#shared.makers.get(value.name) === this || (this.#parent !== undefined && this.#parent.sees(value));
   }
 
   /** Calls `build` with names below `name/`. Scopes nest. */
@@ -213,7 +218,7 @@ export class GraphBuilder {
 
   /** Makes a value an output of the graph. Whatever else has the name gives it up. */
   output(value: Value, name: string = value.name): void {
-    if (!this.#sees(value)) throw new ModelportError('INTERNAL', `the output "${name}" is made inside another graph`);
+    if (!this.sees(value)) throw new ModelportError('INTERNAL', `the output "${name}" is made inside another graph`);
     if (this.#outputs.some((output) => output.name === name)) throw new ModelportError('INVALID_MODEL', `the graph has two outputs named "${name}"`, { at: name });
     if (this.#inputs.some((input) => input.name === name)) throw new ModelportError('INVALID_MODEL', `the graph has an input and an output named "${name}"`, { at: name });
     this.#outputs.push({ value, name });
@@ -263,9 +268,6 @@ export class GraphBuilder {
     return this.#parent === undefined ? this : this.#parent.#root();
   }
 
-  #sees(value: Value): boolean {
-    return this.#shared.makers.get(value.name) === this || (this.#parent !== undefined && this.#parent.#sees(value));
-  }
 
   #record(name: string, known: KnownValue, maker: GraphBuilder = this): Value {
     this.#shared.names.add(name);
