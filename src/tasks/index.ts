@@ -1,7 +1,8 @@
 /** The registry of tasks: one line each. Without a word in the config, the first that recognizes a model is its task. */
 import type { Task } from '../task.ts';
 import { imageClassification } from './image-classification/image-classification.ts';
+import { objectDetection } from './object-detection/object-detection.ts';
 import { tabularClassification } from './tabular-classification/tabular-classification.ts';
 import { tabularRegression } from './tabular-regression/tabular-regression.ts';
 
-export const tasks: readonly Task[] = [imageClassification, tabularClassification, tabularRegression];
+export const tasks: readonly Task[] = [imageClassification, objectDetection, tabularClassification, tabularRegression];

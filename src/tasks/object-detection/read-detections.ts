@@ -1,0 +1,173 @@
+/** What a detector answered → boxes in pixels of its input, the best first. */
+import { ModelportError } from '../../errors.ts';
+import type { Tensor, Tensors } from '../../tensor.ts';
+import { numbers } from '../classification/scores.ts';
+import type { Detection } from './boxes.ts';
+import type { DetectionOutputs } from './find-outputs.ts';
+import type { BoxFormat } from './options.ts';
+
+export interface ReadingPlan {
+  readonly outputs: DetectionOutputs;
+  readonly activation: 'softmax' | 'sigmoid' | 'none';
+  readonly background: 'first' | 'last' | 'none';
+  readonly firstClass: number;
+  readonly normalized: boolean | 'auto';
+}
+
+/** The better ones of more candidates than this are compared with each other. */
+const mostCandidates = 2000;
+
+interface Candidate {
+  readonly row: number;
+  readonly category: number;
+  readonly score: number;
+}
+
+/** Those with a score of at least `threshold`. Throws `RUN_FAILED` where the tensors are not as their signature says. */
+export function readDetections(answer: Tensors, plan: ReadingPlan, threshold: number, width: number, height: number): Detection[] {
+  const { outputs } = plan;
+  const boxes = valuesOf(answer, outputs.boxes.name);
+  const read = readers[outputs.format];
+  const { candidates, boxOf } = read(answer, boxes, plan, threshold);
+  const best = candidates.sort((a, b) => b.score - a.score || a.row - b.row).slice(0, mostCandidates);
+  const corners = best.map(({ row }) => toCorners(boxOf(row), outputs.boxFormat));
+  const shares = plan.normalized === 'auto' ? corners.every((box) => box.every((value) => Math.abs(value) <= 2)) : plan.normalized;
+  const [scaleX, scaleY] = shares ? [width, height] : [1, 1];
+  return best.flatMap(({ category, score }, index) => {
+    const [x0, y0, x1, y1] = corners[index]!;
+    const detection = { category, score, xmin: x0 * scaleX, ymin: y0 * scaleY, xmax: x1 * scaleX, ymax: y1 * scaleY };
+    return [x0, y0, x1, y1].every(Number.isFinite) ? [detection] : [];
+  });
+}
+
+interface Values {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+
+interface Reading {
+  readonly candidates: Candidate[];
+  boxOf(row: number): readonly [number, number, number, number];
+}
+
+type Reader = (answer: Tensors, boxes: Values, plan: ReadingPlan, threshold: number) => Reading;
+
+function valuesOf(answer: Tensors, name: string): Values {
+  const tensor: Tensor = answer.get(name)!;
+  return { name, shape: tensor.shape, data: numbers(tensor, 0, tensor.data.length) };
+}
+
+function wrong({ name, shape }: Values, wanted: string): ModelportError {
+  return new ModelportError('RUN_FAILED', `output '${name}' has the shape [${shape.join(', ')}], but ${wanted}`);
+}
+
+/** Boxes of four numbers in rows, whatever axes of 1 come before. */
+function rowsOfFour(boxes: Values): Reading['boxOf'] {
+  if (boxes.shape.at(-1) !== 4) throw wrong(boxes, 'a box has four numbers');
+  const { data } = boxes;
+  return (row) => [data[row * 4]!, data[row * 4 + 1]!, data[row * 4 + 2]!, data[row * 4 + 3]!];
+}
+
+/** Each row's scores of all classes beside its box. */
+const scoresOfEveryClass: Reader = (answer, boxes, { outputs, activation, background }, threshold) => {
+  const boxOf = rowsOfFour(boxes);
+  const rows = boxes.data.length / 4;
+  const scores = valuesOf(answer, outputs.scores!.name);
+  const classes = rows === 0 ? 0 : scores.data.length / rows;
+  if (!Number.isInteger(classes)) throw wrong(scores, `there are ${rows} boxes`);
+  const first = background === 'first' ? 1 : 0;
+  const end = background === 'last' ? classes - 1 : classes;
+  const candidates: Candidate[] = [];
+  // transformers takes one class of a query that has a softmax, and every class that is sure enough else.
+  const oneEach = outputs.format === 'detr' && activation === 'softmax';
+  for (let row = 0; row < rows; row++) {
+    const own = activate(scores.data.subarray(row * classes, (row + 1) * classes), activation);
+    let best = -1;
+    for (let index = first; index < end; index++) {
+      const score = own[index]!;
+      if (oneEach) {
+        if (best === -1 || score > own[best]!) best = index;
+      } else if (score >= threshold) {
+        candidates.push({ row, category: index - first, score });
+      }
+    }
+    if (best !== -1 && own[best]! >= threshold) candidates.push({ row, category: best - first, score: own[best]! });
+  }
+  return { candidates, boxOf };
+};
+
+function activate(scores: Float64Array, activation: ReadingPlan['activation']): Float64Array {
+  if (activation === 'none') return scores;
+  if (activation === 'sigmoid') return scores.map((score) => 1 / (1 + Math.exp(-score)));
+  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  const exponentials = scores.map((score) => Math.exp(score - most));
+  const sum = exponentials.reduce((a, b) => a + b, 0);
+  return exponentials.map((exponential) => exponential / sum);
+}
+
+/** YOLO's one tensor. `at(row, column)`; columns: four of the box, then objectness where there is one, then classes. */
+function yolo(rows: number, columns: number, objectness: boolean, at: (row: number, column: number) => number, threshold: number): Reading {
+  const candidates: Candidate[] = [];
+  const first = objectness ? 5 : 4;
+  for (let row = 0; row < rows; row++) {
+    const objectScore = objectness ? at(row, 4) : 1;
+    if (objectScore < threshold) continue;
+    let category = 0;
+    let score = columns === first ? objectScore : -Infinity;
+    for (let column = first; column < columns; column++) {
+      const own = at(row, column) * objectScore;
+      if (own > score) [score, category] = [own, column - first];
+    }
+    if (score >= threshold) candidates.push({ row, category, score });
+  }
+  return { candidates, boxOf: (row) => [at(row, 0), at(row, 1), at(row, 2), at(row, 3)] };
+}
+
+const readers: Readonly<Record<DetectionOutputs['format'], Reader>> = {
+  detr: scoresOfEveryClass,
+  'boxes-and-scores': scoresOfEveryClass,
+  yolov5(_answer, boxes, _plan, threshold) {
+    const [, rows, columns] = shapeOfThree(boxes, 5);
+    return yolo(rows, columns, true, (row, column) => boxes.data[row * columns + column]!, threshold);
+  },
+  yolov8(_answer, boxes, _plan, threshold) {
+    const [, columns, rows] = shapeOfThree(boxes, 0);
+    if (columns < 5) throw wrong(boxes, 'there are four numbers of a box and one a class along the second axis');
+    return yolo(rows, columns, false, (row, column) => boxes.data[column * rows + row]!, threshold);
+  },
+  'end-to-end'(_answer, boxes, plan, threshold) {
+    const [, rows, columns] = shapeOfThree(boxes, 6);
+    const candidates: Candidate[] = [];
+    for (let row = 0; row < rows; row++) {
+      const score = boxes.data[row * columns + 4]!;
+      if (score >= threshold) candidates.push({ row, category: Math.round(boxes.data[row * columns + 5]!) - plan.firstClass, score });
+    }
+    return { candidates, boxOf: (row) => [0, 1, 2, 3].map((column) => boxes.data[row * columns + column]!) as [number, number, number, number] };
+  },
+  detections(answer, boxes, { outputs, firstClass }, threshold) {
+    const boxOf = rowsOfFour(boxes);
+    const scores = valuesOf(answer, outputs.scores!.name);
+    const classes = valuesOf(answer, outputs.classes!.name);
+    const count = outputs.count === undefined ? Infinity : valuesOf(answer, outputs.count.name).data[0]!;
+    const rows = Math.min(boxes.data.length / 4, count);
+    if (scores.data.length < rows || classes.data.length < rows) throw wrong(scores, `there are ${rows} boxes`);
+    const candidates: Candidate[] = [];
+    for (let row = 0; row < rows; row++) {
+      if (scores.data[row]! >= threshold) candidates.push({ row, category: Math.round(classes.data[row]!) - firstClass, score: scores.data[row]! });
+    }
+    return { candidates, boxOf };
+  },
+};
+
+function shapeOfThree(values: Values, leastColumns: number): readonly [number, number, number] {
+  const [batch, second, third] = values.shape;
+  if (values.shape.length !== 3 || batch !== 1 || third! < leastColumns) throw wrong(values, `one picture's boxes have three axes${leastColumns === 0 ? '' : `, the last of ${leastColumns} or more`}`);
+  return [batch, second!, third!];
+}
+
+function toCorners([a, b, c, d]: readonly [number, number, number, number], format: BoxFormat): [number, number, number, number] {
+  if (format === 'corners') return [a, b, c, d];
+  if (format === 'yx-corners') return [b, a, d, c];
+  return [a - c / 2, b - d / 2, a + c / 2, b + d / 2];
+}
