@@ -1,8 +1,9 @@
 /** The registry of tasks: one line each. Without a word in the config, the first that recognizes a model is its task. */
 import type { Task } from '../task.ts';
+import { fileClassification } from './file-classification/file-classification.ts';
 import { imageClassification } from './image-classification/image-classification.ts';
 import { objectDetection } from './object-detection/object-detection.ts';
 import { tabularClassification } from './tabular-classification/tabular-classification.ts';
 import { tabularRegression } from './tabular-regression/tabular-regression.ts';
 
-export const tasks: readonly Task[] = [imageClassification, objectDetection, tabularClassification, tabularRegression];
+export const tasks: readonly Task[] = [fileClassification, imageClassification, objectDetection, tabularClassification, tabularRegression];
