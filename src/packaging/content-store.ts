@@ -179,10 +179,20 @@ export class ContentStore {
    * into the manifest's annotations. Paths are relative, with forward slashes.
    */
   async putFiles(name: string, files: ReadonlyMap<string, Uint8Array | AsyncIterable<Uint8Array>>, artifactType: string, annotations: Readonly<Record<string, string>> = {}): Promise<Descriptor> {
-    const layers: Descriptor[] = [];
+    const kept = new Map<string, Descriptor>();
     for (const [path, content] of files) {
       checkRelativePath(path);
-      layers.push({ ...(await this.put(content)), annotations: { [titleAnnotation]: path } });
+      kept.set(path, await this.put(content));
+    }
+    return await this.nameFiles(name, kept, artifactType, annotations);
+  }
+
+  /** The same of content that is there already. */
+  async nameFiles(name: string, files: ReadonlyMap<string, Descriptor>, artifactType: string, annotations: Readonly<Record<string, string>> = {}): Promise<Descriptor> {
+    const layers: Descriptor[] = [];
+    for (const [path, { mediaType, digest, size }] of files) {
+      checkRelativePath(path);
+      layers.push({ mediaType, digest, size, annotations: { [titleAnnotation]: path } });
     }
     await this.put(Buffer.from('{}'));
     const manifest = { schemaVersion: 2, mediaType: manifestMediaType, artifactType, config: emptyConfig, layers, annotations };
@@ -243,7 +253,7 @@ export class ContentStore {
         blobs++;
         bytes += status.size;
       }
-      for (const folder of ['folders', 'ingest']) {
+      for (const folder of ['folders', 'ingest', 'downloads']) {
         for (const name of await readdir(join(this.directory, folder)).catch(() => [])) {
           const path = join(this.directory, folder, name);
           const status = await stat(path).catch(() => undefined);

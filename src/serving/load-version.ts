@@ -19,6 +19,24 @@ export interface OpenedArtifact {
   readonly warnings?: readonly string[];
 }
 
+/** What a config names by where to get it, and the folders whose own files belong to the model. */
+export interface FetchRequest {
+  readonly model: string;
+  /** The config's `file`, where it is a reference. */
+  readonly main?: string;
+  /** Path → reference. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Files of later folders win. */
+  readonly directories: readonly string[];
+}
+
+export interface FetchedFiles {
+  /** A folder with everything in it: what was fetched and what was there. */
+  readonly directory: string;
+  /** The model file in it, where `main` was one file. */
+  readonly main?: string;
+}
+
 export interface AssembleRequest {
   readonly name: string;
   readonly version: string;
@@ -34,6 +52,10 @@ export interface LoadFunctions {
   readonly formats: readonly ModelFormat[];
   /** Reads and verifies what an artifact holds. Throws `INVALID_MODEL`. Not called for ensembles. */
   open(artifact: Artifact): Promise<OpenedArtifact>;
+  /** Whether a config's `file` says where to get it, and is no path. */
+  isReference?(file: string): boolean;
+  /** Fetches what is not in the store yet. Throws what sources throw. */
+  fetchFiles?(request: FetchRequest): Promise<FetchedFiles>;
   /** Loads, warms up and wraps. What it rejects with is the reason in the index; nothing stays behind. */
   assemble(request: AssembleRequest): Promise<AssembledModel>;
 }
@@ -48,18 +70,19 @@ export interface LoadedVersion {
 export type SignatureLookup = (model: string, version: string | undefined) => Signature;
 
 export async function loadVersion(found: FoundModel, version: FoundVersion, functions: LoadFunctions, signatureOf: SignatureLookup): Promise<LoadedVersion> {
-  const { artifact, platform, explanation } = await explainVersion(found, version, functions, signatureOf);
-  const assembled = await functions.assemble({ name: found.name, version: version.version, artifact, platform, directory: found.directory, explanation });
+  const { artifact, platform, explanation, directory } = await explainVersion(found, version, functions, signatureOf);
+  const assembled = await functions.assemble({ name: found.name, version: version.version, artifact, platform, directory, explanation });
   return { assembled, artifact, platform };
 }
 
 /** What a version is and which config it would be served with, without loading it. */
 export async function explainVersion(
-  found: FoundModel,
-  version: FoundVersion,
+  foundThere: FoundModel,
+  versionThere: FoundVersion,
   functions: Omit<LoadFunctions, 'assemble'>,
   signatureOf: SignatureLookup,
-): Promise<Omit<OpenedArtifact, 'warnings'> & { readonly explanation: Explanation }> {
+): Promise<Omit<OpenedArtifact, 'warnings'> & { readonly explanation: Explanation; readonly directory: string }> {
+  const { found, version } = await withFetchedFiles(foundThere, versionThere, functions);
   const given = found.config?.config;
   const opened =
     given?.ensemble !== undefined
@@ -78,7 +101,23 @@ export async function explainVersion(
     ...(found.labelsFile === undefined ? {} : { labelsFile: found.labelsFile }),
   });
   const config = { ...explanation.config, warnings: [...explanation.config.warnings, ...(opened.warnings ?? [])] };
-  return { artifact, facts, platform, explanation: { ...explanation, config } };
+  return { artifact, facts, platform, explanation: { ...explanation, config }, directory: found.directory };
+}
+
+/** The same model with everything in one folder, where its config says where to get files. */
+async function withFetchedFiles(found: FoundModel, version: FoundVersion, functions: Omit<LoadFunctions, 'assemble'>): Promise<{ readonly found: FoundModel; readonly version: FoundVersion }> {
+  const reading = found.config;
+  const { file, files = {} } = reading?.config ?? {};
+  const main = file !== undefined && functions.isReference?.(file) === true ? file : undefined;
+  if (reading === undefined || (main === undefined && Object.keys(files).length === 0)) return { found, version };
+  if (functions.fetchFiles === undefined) throw new ModelportError('UNSUPPORTED', `model '${found.name}' names files to be fetched, which this server does not do`);
+  const fetched = await functions.fetchFiles({ model: found.name, ...(main === undefined ? {} : { main }), files, directories: [...new Set([found.directory, version.directory])] });
+  const { file: _reference, ...config } = reading.config;
+  const named = main === undefined ? file : fetched.main;
+  return {
+    found: { ...found, directory: fetched.directory, config: { ...reading, config: { ...config, ...(named === undefined ? {} : { file: named }) } } },
+    version: { ...version, directory: fetched.directory },
+  };
 }
 
 async function openFile(found: FoundModel, version: FoundVersion, functions: Omit<LoadFunctions, 'assemble'>): Promise<OpenedArtifact> {

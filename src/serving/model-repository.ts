@@ -198,6 +198,9 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
     if (reading.config.ensemble === undefined && hasNoFile(reading.config, this.#options.formats)) {
       throw new ModelportError('FORBIDDEN', `a load request may not bring a model of the format '${reading.config.format}': where this server connects to is said in its own files`, { at: 'parameters.config' });
     }
+    if (reading.config.files !== undefined || (reading.config.file !== undefined && this.#options.isReference?.(reading.config.file) === true)) {
+      throw new ModelportError('FORBIDDEN', 'a load request may not have files fetched: where models come from is said in the files of this server', { at: 'parameters.config' });
+    }
     const hash = createHash('sha256').update(request.config);
     let found: FoundModel | undefined;
     if (files.size > 0) {

@@ -1,0 +1,8 @@
+/** The registry of sources, one line each; registries of images are put beside them by the commands. */
+import type { Source } from '../source.ts';
+import { file } from './file/file.ts';
+import { http, https } from './http/http.ts';
+import { npm } from './npm/npm.ts';
+import { pypi } from './pypi/pypi.ts';
+
+export const sources: readonly Source[] = [file, http, https, npm, pypi];
