@@ -6,6 +6,7 @@ import { didYouMean } from './lib/nearest.ts';
 import { suggestName } from './lib/suggest-name.ts';
 import type { ModelConfig } from './model-config.ts';
 import type { Model, Signature } from './model.ts';
+import type { ServedModel } from './repository.ts';
 
 /** What a task may look at to recognize itself and to fill its options. */
 export interface TaskFacts {
@@ -15,6 +16,11 @@ export interface TaskFacts {
   readonly examples: readonly unknown[];
   /** The folder of the model, in which files that examples name lie. Default: the artifact's. */
   readonly directory?: string;
+  /**
+   * Another served model, for tasks that are done by several together. To be asked with every request, never at lifting: the
+   * other one may be loaded later or replaced. Throws `NOT_FOUND` or `UNAVAILABLE`.
+   */
+  readonly lookup?: (name: string) => Pick<ServedModel, 'model' | 'artifact'>;
 }
 
 export interface Task<Options = unknown> {

@@ -66,7 +66,7 @@ export function createRepository(options: RepositoryOptions): FolderModelReposit
       runtimes,
       createStatistics: () => new ModelStatistics(),
       withStatistics,
-      lift: liftToTask,
+      lift: (model, facts) => liftToTask(model, facts, (name) => repository.get(name)),
       lookup: (name, version) => repository.get(name, version).model,
       modelNames: () => new Set(repository.index().map((entry) => entry.name)),
       modelCount: () => new Set(repository.index().map((entry) => entry.name)).size,
