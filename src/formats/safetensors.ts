@@ -9,6 +9,8 @@ export interface SafetensorsTensor {
   readonly datatype: Datatype;
   readonly shape: readonly number[];
   readonly sizeBytes: number;
+  /** Where its bytes begin in the file. */
+  readonly offset: number;
   /** Reads the elements, row-major. */
   read(): NumericArray;
 }
@@ -61,7 +63,7 @@ export function openSafetensors(source: ByteSource): SafetensorsFile {
     const [begin, end] = offsets as [number, number];
     const sizeBytes = elementCount(shape) * datatypes[datatype].bytes;
     if (end - begin !== sizeBytes || end > dataBytes) return fail(`the tensor ${shown} of ${dtype} with the shape [${shape.join(', ')}] has ${sizeBytes} bytes, but lies from ${begin} to ${end} of ${dataBytes}`);
-    ranges.push({ name, begin, end, tensor: { name, datatype, shape, sizeBytes, read: () => numericArray(datatype, source.read(start + begin, sizeBytes)) } });
+    ranges.push({ name, begin, end, tensor: { name, datatype, shape, sizeBytes, offset: start + begin, read: () => numericArray(datatype, source.read(start + begin, sizeBytes)) } });
   }
   ranges.sort((left, right) => left.begin - right.begin || left.end - right.end);
   let position = 0;
