@@ -1,0 +1,12 @@
+/** The architectures that weights are imported for, a file a family. docs/architectures.md says how one is added. */
+import type { Architecture } from '../architecture.ts';
+import { alexnet } from './alexnet.ts';
+import { densenet } from './densenet.ts';
+import { efficientnetLite } from './efficientnet-lite.ts';
+import { efficientnet } from './efficientnet.ts';
+import { mobilenet } from './mobilenet.ts';
+import { resnet } from './resnet.ts';
+import { squeezenet } from './squeezenet.ts';
+import { vgg } from './vgg.ts';
+
+export const architectures: readonly Architecture[] = [...resnet, ...vgg, ...mobilenet, ...densenet, ...efficientnet, ...efficientnetLite, ...alexnet, ...squeezenet];
