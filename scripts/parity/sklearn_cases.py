@@ -102,7 +102,9 @@ def variants(name, cls):
         "SimpleImputer": [dict(), dict(strategy="median", add_indicator=True)], "KNNImputer": [dict(), dict(weights="distance")], "MissingIndicator": [dict()],
         "GaussianRandomProjection": [dict(n_components=2)], "SparseRandomProjection": [dict(n_components=2, dense_output=True)], "RBFSampler": [dict(n_components=10)], "Nystroem": [dict(n_components=10)], "SkewedChi2Sampler": [dict(n_components=10)], "PolynomialCountSketch": [dict(n_components=8)],
         "KernelRidge": [dict(), dict(kernel="rbf"), dict(kernel="laplacian"), dict(kernel="poly")], "KernelDensity": [dict(), dict(kernel="epanechnikov", bandwidth=3.0)], "LocalOutlierFactor": [dict(novelty=True)],
-        "CountVectorizer": [dict()], "TfidfVectorizer": [dict()], "Normalizer": [dict(), dict(norm="l1"), dict(norm="max")], "DummyClassifier": [dict(), dict(strategy="uniform", random_state=0)],
+        "CountVectorizer": [dict(), dict(binary=True, ngram_range=(1, 2), stop_words="english"), dict(ngram_range=(2, 3)), dict(analyzer="char", ngram_range=(1, 3)), dict(analyzer="char_wb", ngram_range=(2, 4)), dict(analyzer="char_wb", ngram_range=(4, 4)), dict(lowercase=False, strip_accents="unicode"), dict(strip_accents="ascii", token_pattern=r"(?u)\b\w+\b"), dict(token_pattern=r"[a-zA-Z]+"), dict(token_pattern=r"\S+", stop_words=["the", "quick"], ngram_range=(1, 2)), dict(vocabulary=["quick", "fox", "the lazy", "Dog"], ngram_range=(1, 2)), dict(max_features=8, min_df=2)],
+        "TfidfVectorizer": [dict(), dict(sublinear_tf=True, norm="l1", ngram_range=(1, 2)), dict(use_idf=False, analyzer="char_wb", ngram_range=(3, 3), norm=None)],
+        "HashingVectorizer": [dict(n_features=64), dict(n_features=1000, ngram_range=(1, 2), alternate_sign=False, norm="l1"), dict(n_features=128, analyzer="char", ngram_range=(2, 3), norm=None), dict(n_features=32, binary=True)], "Normalizer": [dict(), dict(norm="l1"), dict(norm="max")], "DummyClassifier": [dict(), dict(strategy="uniform", random_state=0)],
         "SelectKBest": [dict(k=2)], "SelectPercentile": [dict(percentile=50)], "GenericUnivariateSelect": [dict(mode="k_best", param=2)], "IsotonicRegression": [dict(out_of_bounds="clip")],
         "PassiveAggressiveClassifier": [dict()], "LabelPropagation": [dict()], "LabelSpreading": [dict(kernel="knn")], "NeighborhoodComponentsAnalysis": [dict(n_components=2)],
         "TheilSenRegressor": [dict(max_subpopulation=200)], "RANSACRegressor": [dict(random_state=0)], "MultiTaskElasticNet": [dict()], "BernoulliRBM": [dict(n_components=3)],
@@ -142,7 +144,11 @@ def datasets(name, instance, label):
     elif name in ("FixedThresholdClassifier", "TunedThresholdClassifierCV"):
         yield "binary", X2, y2, NEW3
     elif name in ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer"):
-        yield "documents", docs, None, docs[::-1] + ["brown new words", ""]
+        yield "documents", docs, None, docs[::-1] + ["brown new words", "", "x", "  quick\t\tfox ", "ΣΑΣ' ΟΔΥΣΣΕΥΣ", "École e\u0301cole \u1e9e ǅ fox's İ"]
+        characters = np.random.RandomState(11)
+        ranges = [(33, 127), (0xA0, 0x250), (0x300, 0x530), (0x530, 0x1200), (0x1E00, 0x2100), (0x2100, 0x2C00), (0x3000, 0x3100), (0xAC00, 0xAD00), (0xF900, 0xFB00), (0xFF00, 0xFFF0), (0x10400, 0x10500), (0x1D400, 0x1D800), (0x391, 0x3C9)]
+        strange = ["".join(chr(characters.randint(*ranges[characters.randint(len(ranges))])) if characters.rand() > 0.25 else " Σ'. -"[characters.randint(6)] for _ in range(60)) for _ in range(40)]
+        yield "any characters", strange + docs, None, strange + docs
     elif name in ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder"):
         text = np.array([["red", "green", "blue"][i] for i in random.randint(0, 3, 120)], dtype=object)
         table = np.column_stack([text, XC[:, 0].astype(object)])
@@ -172,7 +178,7 @@ def datasets(name, instance, label):
     elif name == "BernoulliRBM":
         yield "", (X3 > X3.mean(0)).astype(float), None, (NEW3 > X3.mean(0)).astype(float)
     elif name in ("DictVectorizer", "FeatureHasher"):
-        yield "", [{"a": 1, "b": 2}], None, [{"a": 3}]
+        yield "", [{"a": 1, "city": "Rome"}, {"b": 2.5, "city": "Paris"}, {"a": 3, "b": 1}], None, [{"a": 3}, {"a": 1.5, "b": 2, "city": "Rome"}, {"city": "Ulm"}]
     elif name in ("LabelBinarizer", "LabelEncoder", "MultiLabelBinarizer"):
         return  # They encode targets, not rows.
     elif name == "LocalOutlierFactor" or "chebyshev" in label:
@@ -250,6 +256,12 @@ def frame_json(frame):
     return {"columns": {name: as_json(frame[name].to_numpy(dtype=object if frame[name].dtype.kind not in "fiub" else None)) for name in frame.columns}}
 
 
+def dicts_json(rows):
+    """Columns of what rows of dicts hold."""
+    names = sorted({name for row in rows for name in row})
+    return {"columns": {name: as_json(np.array([row.get(name, float("nan")) for row in rows], dtype=object)) for name in names}}
+
+
 def main(folder, wanted):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -280,7 +292,7 @@ def main(folder, wanted):
         else:
             row["file"] = f"{file}.pkl"
             (folder / row["file"]).write_bytes(pickle.dumps(instance, protocol=2 + len(rows) % 4))
-        row["input"] = frame_json(new) if hasattr(new, "columns") else as_json(np.asarray(new, dtype=object) if isinstance(new, list) and new and isinstance(new[0], str) else new)
+        row["input"] = dicts_json(new) if isinstance(new, list) and isinstance(new[0], dict) else frame_json(new) if hasattr(new, "columns") else as_json(np.asarray(new, dtype=object) if isinstance(new, list) and new and isinstance(new[0], str) else new)
         row["outputs"] = outputs
 
     for name, cls in all_estimators():

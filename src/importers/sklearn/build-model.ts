@@ -118,8 +118,8 @@ function featureCount(record: Estimator['record'], depth: number): number | unde
   return undefined;
 }
 
-function namesOf({ record }: Estimator): readonly string[] | undefined {
-  return featureNames(record, 0);
+function namesOf({ record, columnNames }: Estimator): readonly string[] | undefined {
+  return columnNames ?? featureNames(record, 0);
 }
 
 function featureNames(record: Estimator['record'], depth: number): readonly string[] | undefined {

@@ -14,11 +14,12 @@ export function behind(record: Fitted, steps: readonly Estimator[], last: Estima
   const first = [...steps, ...(last === undefined ? [] : [last])].find((step) => !isIdentity(step));
   const takes = {
     ...(first?.kinds === undefined ? {} : { kinds: first.kinds }),
+    ...(first?.columnNames === undefined ? {} : { columnNames: first.columnNames }),
     ...(first?.takesDocuments === undefined ? {} : { takesDocuments: first.takesDocuments }),
     ...(first?.takesColumns === undefined ? {} : { takesColumns: first.takesColumns }),
   };
   if (last === undefined) return { record, ...takes, transform: prepare };
-  const wrapped: Record<string, unknown> = { ...last, kinds: undefined, takesDocuments: undefined, takesColumns: undefined };
+  const wrapped: Record<string, unknown> = { ...last, kinds: undefined, columnNames: undefined, takesDocuments: undefined, takesColumns: undefined };
   for (const [name, method] of Object.entries(last)) if (typeof method === 'function') wrapped[name] = (rows: Frame) => (method as (rows: Frame) => unknown)(prepare(rows));
   if (last.classifiers !== undefined) wrapped['classifiers'] = last.classifiers.map((classifier) => behind(record, steps, classifier));
   return { ...(wrapped as unknown as Estimator), ...takes, record };

@@ -15,8 +15,9 @@ import { scalers } from './scalers.ts';
 import { selections } from './selection.ts';
 import { supportVectors } from './support-vectors.ts';
 import { trees } from './trees.ts';
+import { vectorizers } from './vectorizers.ts';
 
-export const converters: Converters = { ...linear, ...trees, ...boosting, ...ensembles, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...compositions };
+export const converters: Converters = { ...linear, ...trees, ...boosting, ...ensembles, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...vectorizers, ...compositions };
 
 /** Modules moved over the years; a class is also found by its package and name. */
 const byPackage = new Map<string, Converter>(Object.entries(converters).map(([path, converter]) => [shortPath(path), converter]));

@@ -3,7 +3,7 @@ import type { Converter, Converters } from './estimator.ts';
 import { kernel, distances } from './distances.ts';
 import { Frame } from './frame.ts';
 import { parameterName } from './compose.ts';
-import { matrixOf, type Fitted } from './fitted.ts';
+import type { Fitted } from './fitted.ts';
 import type { Graph, Value } from './graph.ts';
 import { affine } from './results.ts';
 
@@ -134,25 +134,6 @@ const agglomeration: Converter = (record) => {
   return { record, transform: (rows) => Frame.of(rows.graph, rows.graph.matmul(rows.numbers(), rows.graph.doubles(matrix, [groups.length, count])), count) };
 };
 
-/** Counts weighted by how rare their words are. */
-const inverseFrequencies: Converter = (record) => ({
-  record,
-  transform: (rows) => {
-    const { graph } = rows;
-    const counts = rows.numbers();
-    const tempered = record.flag('sublinear_tf', false) ? graph.where(graph.greater(counts, 0), graph.add(graph.map('Log', graph.where(graph.greater(counts, 0), counts, 1)), 1), 0) : counts;
-    const frequencies = record.has('idf_') ? record.get('idf_') : record.has('_idf_diag') ? record.get('_idf_diag') : undefined;
-    const diagonal = matrixOf(frequencies);
-    const weights = diagonal === undefined ? undefined : diagonal.shape.length === 2 ? Float64Array.from({ length: diagonal.shape[0]! }, (_, at) => diagonal.data[at * (diagonal.shape[0]! + 1)]!) : diagonal.data;
-    if (weights === undefined && record.flag('use_idf', true)) record.refuse('it has no idf_');
-    const weighted = weights === undefined ? tempered : graph.multiply(tempered, graph.doubles(weights, [1, weights.length]));
-    const kind = record.get('norm');
-    if (kind === undefined) return Frame.of(graph, weighted, rows.width);
-    const norm = kind === 'l1' ? graph.reduce('ReduceL1', weighted) : graph.map('Sqrt', graph.reduce('ReduceSumSquare', weighted));
-    return Frame.of(graph, graph.divide(weighted, graph.where(graph.equal(norm, 0), 1, norm)), rows.width);
-  },
-});
-
 /** The nearest centre, and the distance to each. */
 const centres: Converter = (record) => {
   const points = record.rows('cluster_centers_');
@@ -190,5 +171,4 @@ export const decompositions: Converters = {
   'sklearn.cluster._affinity_propagation.AffinityPropagation': centres,
   'sklearn.cluster._birch.Birch': birch,
   'sklearn.cluster._agglomerative.FeatureAgglomeration': agglomeration,
-  'sklearn.feature_extraction.text.TfidfTransformer': inverseFrequencies,
 };

@@ -8,6 +8,8 @@ export interface Estimator {
   readonly record: Fitted;
   /** Kinds of the columns that it takes; undefined where it takes numbers, or whatever it is given. */
   readonly kinds?: readonly ColumnKind[];
+  /** Names of the columns, where it knows them otherwise than by `feature_names_in_`. */
+  readonly columnNames?: readonly string[];
   /** A row is one text, not a list of columns. */
   readonly takesDocuments?: boolean;
   /** It takes each column as an input of its own, because it treats them differently. */
