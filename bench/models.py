@@ -2,6 +2,7 @@
 
 model/model.onnx  4 -> 16 relu -> 3 softmax, float32, any number of rows: everything but the model is what costs
 conv/model.onnx   3x224x224 -> 1000 softmax, random weights (42 MB), about 30 ms an image on one thread
+identity/model.onnx  150,528 numbers (600 KB) a row, given back as they are
 """
 import pathlib
 import sys
@@ -58,3 +59,6 @@ nodes += [
     helper.make_node("Softmax", ["logits"], ["output"], axis=1),
 ]
 write("conv", nodes, weights, [3, 224, 224], [1000])
+
+# 600 KB a row in and out: what remains is moving bytes.
+write("identity", [helper.make_node("Identity", ["input"], ["output"])], {}, [150528], [150528])

@@ -183,6 +183,7 @@ describe('columns and inputs', () => {
     [matrix, { features: [{ name: 'a' }, { name: 'a' }, { name: 'b' }] }, /two features are named 'a'/],
     [signatureOf([spec('rows', 'FP32', ['batch', 'columns'])], out), {}, /takes any number of columns: name them with task\.features/],
     [signatureOf([spec('x', 'FP32', ['batch', 3, 8, 8])], out), {}, /tabular-regression takes the rows of a table, but input 'x' is FP32 \[batch, 3, 8, 8\]/],
+    [signatureOf([spec('signal', 'FP32', ['batch', 150528])], out), {}, /input 'signal' is FP32 \[batch, 150528\], and a table has at most 4096 columns/],
     [signatureOf([spec('a', 'FP32', ['batch', 1]), spec('b', 'FP32', ['batch', 2])], out), {}, /a model of several inputs takes one column in each/],
     [signatureOf([spec('a', 'FP32', ['batch', 1]), spec('b', 'FP32', ['batch', 1])], out), { features: [{ name: 'a' }, { name: 'c' }] }, /feature 'c': the model has no input 'c'/],
     [signatureOf([spec('a', 'FP32', ['batch', 1]), spec('b', 'FP32', ['batch', 1])], out), { features: [{ name: 'a' }] }, /no feature feeds input 'b'/],

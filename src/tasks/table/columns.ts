@@ -25,6 +25,9 @@ export interface Table {
   readonly mostRows: number;
 }
 
+/** A row of more numbers is a signal or a picture laid flat: nobody fills in a form of it, and its schema would fill the documentation. */
+const mostColumns = 4096;
+
 /** Why the inputs are no table, or undefined. */
 export function tableProblem(signature: Signature): string | undefined {
   const { inputs } = signature;
@@ -34,6 +37,8 @@ export function tableProblem(signature: Signature): string | undefined {
     const shape = `input '${input.name}' is ${input.datatype} [${input.shape.join(', ')}]`;
     if (input.batchAxis !== undefined && input.batchAxis !== 0) return `${shape}, with rows along axis ${input.batchAxis}`;
     if (input.shape.length === 0 || input.shape.length > 2 || (input.shape.length === 2 && input.batchAxis === undefined && input.shape[0] !== 1)) return `${shape}, and rows of a table have one or two axes`;
+    const width = input.shape.at(-1)!;
+    if (input.shape.length === 2 && typeof width === 'number' && width > mostColumns) return `${shape}, and a table has at most ${mostColumns} columns`;
   }
   return undefined;
 }
@@ -44,8 +49,8 @@ export function planTable(signature: Signature, features: readonly FeatureOption
   if (problem !== undefined) throw new ModelportError('INVALID_CONFIG', `${task} takes the rows of a table, but ${problem}`, { at: 'task' });
   const { inputs, batch } = signature;
   const columns = inputs.length === 1 && features?.some((feature) => feature.input !== undefined) !== true ? matrixColumns(inputs[0]!, features) : inputColumns(inputs, features);
-  const names = columns.map((column) => column.name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  const twice = columns.find(({ name }) => seen.size === seen.add(name).size)?.name;
   if (twice !== undefined) throw new ModelportError('INVALID_CONFIG', `two features are named '${twice}'`, { at: 'task.features' });
   const joins = inputs.every((input) => input.batchAxis === 0);
   return { columns, inputs, mostRows: joins ? Math.max(1, batch.maxSize) : 1 };
