@@ -37,7 +37,7 @@ export class AlignedText {
   }
 
   slice(from: number, to: number): AlignedText {
-    if (from === 0 && to === this.text.length) return this;
+    if (from === 0 && to === this.text.length && (this.#starts === undefined || to === 0 || this.#starts[0] === this.base)) return this;
     const text = this.text.slice(from, to);
     if (this.#starts === undefined) return new AlignedText(text, this.base + from);
     const base = from < this.text.length ? this.#starts[from]! : this.originalEnd(from);

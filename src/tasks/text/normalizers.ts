@@ -1,7 +1,7 @@
 /** The `normalizer` of tokenizer.json: a text → the text that is cut into tokens. */
 import { z } from 'zod';
 import { AlignedText, type Change } from './aligned-text.ts';
-import { chineseCharacter, nonspacingMark, mark, removedByBert, whiteSpace } from './characters.ts';
+import { chineseCharacter, laterDecomposition, mark, nonspacingMark, removedByBert, whiteSpace } from './characters.ts';
 import { PrecompiledCharacterMap } from './precompiled-character-map.ts';
 import { patternSchema, toRegExp, type Pattern } from './pattern.ts';
 import { byteCharacters } from './byte-characters.ts';
@@ -137,7 +137,7 @@ function toForm(text: AlignedText, form: Form): AlignedText {
 
 function normalizeSegment(part: string, form: Form, changes: Change[]): void {
   const normalized = part.normalize(form);
-  if (normalized === part) {
+  if (normalized === part || laterDecomposition.test(part)) {
     for (const character of part) changes.push([character, 0]);
     return;
   }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { AlignedText } from './aligned-text.ts';
 import { byteCharacters } from './byte-characters.ts';
+import { punctuation, wordsAndPunctuation } from './characters.ts';
 import { patternSchema, toRegExp, type Pattern } from './pattern.ts';
 import { fromLiteral } from './regular-expression.ts';
 import { ModelportError } from '../../errors.ts';
@@ -44,14 +45,13 @@ export const preTokenizerSchema: z.ZodType<Schema> = z.lazy(() =>
 
 /** GPT-2's words. */
 const byteLevelWords = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
-const bertWords = /[\p{P}$+<=>^`|~]|[^\p{P}$+<=>^`|~\p{White_Space}]+/gu;
 const asciiBertWords = /[!-/:-@[-`{-~]|[^!-/:-@[-`{-~\s]+/g;
 const ascii = /^[\x00-\x7f]*$/;
 
 export function createPreTokenizer(schema: Schema): PreTokenize {
   switch (schema.type) {
     case 'BertPreTokenizer':
-      return (text) => matches(text, ascii.test(text.text) ? asciiBertWords : bertWords);
+      return (text) => matches(text, ascii.test(text.text) ? asciiBertWords : wordsAndPunctuation);
     case 'Whitespace':
       return (text) => matches(text, /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d\p{White_Space}]+/gu);
     case 'WhitespaceSplit':
@@ -68,7 +68,7 @@ export function createPreTokenizer(schema: Schema): PreTokenize {
       return (text) => split(text, pattern, schema.behavior, schema.invert);
     }
     case 'Punctuation':
-      return (text) => split(text, /[\p{P}$+<=>^`|~]/gu, schema.behavior, false);
+      return (text) => split(text, punctuation, schema.behavior, false);
     case 'Digits':
       return schema.individual_digits ? (text) => split(text, /\p{N}/gu, 'Isolated', false) : (text) => split(text, /\p{N}/gu, 'Contiguous', false);
     case 'CharDelimiterSplit': {

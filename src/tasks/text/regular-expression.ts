@@ -20,7 +20,8 @@ const posix: Readonly<Record<string, string>> = {
   xdigit: '0-9a-fA-F',
 };
 const space = '\\p{White_Space}';
-const word = '\\p{L}\\p{M}\\p{N}\\p{Pc}';
+/** Oniguruma counts these superscripts and fractions of Latin-1 as parts of words. */
+const word = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be';
 const generalCategories = /^(?:C|Cc|Cf|Cn|Co|Cs|L|LC|Ll|Lm|Lo|Lt|Lu|M|Mc|Me|Mn|N|Nd|Nl|No|P|Pc|Pd|Pe|Pf|Pi|Po|Ps|S|Sc|Sk|Sm|So|Z|Zl|Zp|Zs|Any|ASCII|Alphabetic|White_Space|Letter|Mark|Number|Punctuation|Symbol|Separator|Emoji|Extended_Pictographic|Uppercase|Lowercase)$/;
 
 /** With the flags `gu`. */
@@ -35,7 +36,7 @@ export function fromOniguruma(pattern: string): RegExp {
 
 /** A pattern for exactly that text. */
 export function fromLiteral(text: string): RegExp {
-  return new RegExp(text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'), 'gu');
+  return new RegExp(text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'gu');
 }
 
 function shown(pattern: string): string {
