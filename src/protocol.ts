@@ -19,7 +19,7 @@ export interface HttpRequest {
   readonly query: string;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Whole and decompressed, at most `--max-body`. Not to be kept or written into; a body that covers all of its buffer may be transferred to a thread. */
+  /** Whole and decompressed, at most `--max-body`. Not to be kept or written into; a body that covers all of its buffer, but for up to 7 bytes before it, may be transferred to a thread. */
   readonly body: Uint8Array;
 }
 

@@ -63,6 +63,15 @@ export function allocate<D extends Datatype>(datatype: D, length: number): DataO
   return new numeric(length);
 }
 
+/** As {@link allocate}, for who fills it at once: large memory comes unzeroed, which for 600 KB saves more time than filling it takes. */
+export function allocateUnfilled<D extends Datatype>(datatype: D, length: number): DataOf<D> {
+  const { array, bytes } = datatypes[datatype];
+  const sizeBytes = length * bytes;
+  if (datatype === 'BYTES' || sizeBytes < largeBytes || typeof Buffer === 'undefined') return allocate(datatype, length);
+  return new (array as unknown as new (buffer: ArrayBufferLike) => DataOf<D>)(Buffer.allocUnsafeSlow(sizeBytes).buffer);
+}
+
+const largeBytes = 65_536;
 const emptyBytes = new Uint8Array(0);
 
 /** A tensor whose shape and data are checked against each other. Throws `INVALID_REQUEST`. */

@@ -1,7 +1,7 @@
 /** Many requests to the tensors of one run, and its tensors back to many answers. Pure but for reading the requests. */
 import { ModelportError } from '../errors.ts';
 import type { InferRequest, InferResponse, Signature, TensorSpec } from '../model.ts';
-import { allocate, concatenate, elementCount, elements, split, type Tensor, type TensorData, type Tensors } from '../tensor.ts';
+import { allocateUnfilled, concatenate, elementCount, elements, split, type Tensor, type TensorData, type Tensors } from '../tensor.ts';
 import type { Padding } from './padding.ts';
 import type { QueuedRequest } from './queued-request.ts';
 
@@ -33,7 +33,7 @@ const smallPart = 32;
 function joinRows(batch: readonly QueuedRequest[], rows: number, name: string, first: Tensor): Tensor {
   const shape = first.shape.slice();
   shape[0] = rows;
-  const data: TensorData = allocate(first.datatype, elementCount(shape));
+  const data: TensorData = allocateUnfilled(first.datatype, elementCount(shape));
   let offset = 0;
   if (data instanceof Float32Array) {
     // A loop of its own, because one over arrays of several types is an order of magnitude slower.

@@ -37,7 +37,7 @@ test('a model that holds up the event loop runs in threads', async () => {
   for (const sizeBytes of [1000, 1e8]) {
     const group = await auto(sizeBytes, { runMs: 3 }, { count: 2 });
     expect([group.kind, group.count]).toEqual(['thread', 2]);
-    expect(group.kindReason).toMatch(/^its run takes [3-9]\.\d+ ms, which would hold up the event loop$/);
+    expect(group.kindReason).toMatch(/^its run takes \d+\.\d+ ms, which would hold up the event loop$/);
   }
 });
 

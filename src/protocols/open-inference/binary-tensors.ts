@@ -6,8 +6,11 @@ import { ModelportError } from '../../errors.ts';
 import type { Signature } from '../../model.ts';
 import { datatypes, elementCount, type Datatype, type NumericArray, type Tensor, type TensorData } from '../../tensor.ts';
 
-/** Elements copied out of `bytes`, which may lie unaligned and belong to somebody else. Throws `INVALID_REQUEST`. */
-export function tensorDataFromBytes(name: string, datatype: Datatype, shape: readonly number[], bytes: Uint8Array, modelName: string): TensorData {
+/**
+ * The elements in `bytes`. They are copied out where they lie unaligned, or where the bytes may change while they are used; else they are a view, as
+ * of a request's body (`stable`). Throws `INVALID_REQUEST`.
+ */
+export function tensorDataFromBytes(name: string, datatype: Datatype, shape: readonly number[], bytes: Uint8Array, modelName: string, stable = false): TensorData {
   const count = elementCount(shape);
   if (datatype === 'BYTES') return readByteStrings(name, count, bytes, modelName);
   const { array, bytes: elementBytes } = datatypes[datatype];
@@ -19,9 +22,11 @@ export function tensorDataFromBytes(name: string, datatype: Datatype, shape: rea
     );
   }
   if (datatype === 'BOOL') requireBooleans(name, bytes);
+  const view = array as unknown as new (buffer: ArrayBufferLike, byteOffset: number, length: number) => NumericArray;
+  if (stable && bytes.byteOffset % elementBytes === 0) return new view(bytes.buffer, bytes.byteOffset, count);
   const copy = new Uint8Array(bytes.length);
   copy.set(bytes);
-  return new (array as unknown as new (buffer: ArrayBuffer) => NumericArray)(copy.buffer);
+  return new view(copy.buffer, 0, count);
 }
 
 function requireBooleans(name: string, bytes: Uint8Array): void {
@@ -111,5 +116,5 @@ export function rawInput(signature: Signature, body: Uint8Array, modelName: stri
     if (!Number.isInteger(size)) return fail(`The shape of the raw input '${spec.name}' can not be deduced: ${body.length} bytes are no multiple of ${fixed} (${spec.datatype}, shape [${shape.join(', ')}])`);
     shape[shape.indexOf(-1)] = size;
   }
-  return { name: spec.name, tensor: { datatype: spec.datatype, shape, data: tensorDataFromBytes(spec.name, spec.datatype, shape, body, modelName) } };
+  return { name: spec.name, tensor: { datatype: spec.datatype, shape, data: tensorDataFromBytes(spec.name, spec.datatype, shape, body, modelName, true) } };
 }

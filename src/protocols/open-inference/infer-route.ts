@@ -83,7 +83,7 @@ export function bindInputs(wire: WireInferRequest, binary: Uint8Array, hasHeader
       if (end > binary.length) {
         throw new ModelportError('INVALID_REQUEST', `unexpected size for input '${name}', expecting ${end - binary.length} additional bytes for model '${modelName}'`, { at: `inputs.${name}.parameters.binary_data_size` });
       }
-      inputs.set(name, { datatype, shape, data: tensorDataFromBytes(name, datatype, shape, binary.subarray(offset, end), modelName) });
+      inputs.set(name, { datatype, shape, data: tensorDataFromBytes(name, datatype, shape, binary.subarray(offset, end), modelName, true) });
       offset = end;
     } else {
       inputs.set(name, { datatype, shape, data: tensorDataFromBytes(name, datatype, shape, regions.read(sharedMemory!), modelName) });

@@ -24,7 +24,7 @@ export class JsonThreads {
     this.#pool = new ThreadPool(new URL('./json-thread.js', import.meta.url), size);
   }
 
-  /** As `parseInferRequest`. A body that covers its whole buffer is handed over: it is empty afterwards. */
+  /** As `parseInferRequest`. A body that covers its buffer is handed over: it is empty afterwards. */
   parse(body: Uint8Array, call?: Call): Promise<WireInferRequest> {
     const own = handOver(body);
     return this.#run({ kind: 'parse', body: own }, [own.buffer as ArrayBuffer], call) as Promise<WireInferRequest>;
@@ -65,8 +65,9 @@ export class JsonThreads {
   }
 }
 
-/** The body in memory of its own: its buffer where it covers it all, else a copy. */
+/** The body in memory of its own: its buffer where it covers it but for what aligns its end, else a copy. */
 function handOver(body: Uint8Array): Uint8Array {
-  const whole = body.byteOffset === 0 && body.byteLength === body.buffer.byteLength && body.buffer instanceof ArrayBuffer;
-  return whole ? new Uint8Array(body.buffer) : new Uint8Array(body);
+  const { buffer, byteOffset, byteLength } = body;
+  const whole = byteOffset < 8 && byteOffset + byteLength === buffer.byteLength && buffer instanceof ArrayBuffer;
+  return whole ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(body);
 }

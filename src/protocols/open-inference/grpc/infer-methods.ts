@@ -173,7 +173,7 @@ function readInputs(request: WireInferRequest, served: ServedModel, regions: Sha
     } else if (rawInputContents.length > 0) {
       if (input.contents.length > 0) throw new ModelportError('INVALID_REQUEST', `contents field must not be specified when using raw_input_contents for '${name}' for model '${served.name}'`, { at: `inputs[${index}].contents` });
       if (raw >= rawInputContents.length) throw new ModelportError('INVALID_REQUEST', `unable to find data for input tensor '${name}' for model '${served.name}' in request: there are only ${rawInputContents.length} raw_input_contents`, { at: 'raw_input_contents' });
-      data = tensorDataFromBytes(name, datatype, shape, rawInputContents[raw++]!, served.name);
+      data = tensorDataFromBytes(name, datatype, shape, rawInputContents[raw++]!, served.name, true);
     } else {
       data = contentsData(input, datatype, served.name);
     }
