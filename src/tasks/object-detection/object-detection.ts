@@ -61,11 +61,10 @@ function maskInput(signature: Signature, picture: TensorSpec): TensorSpec | unde
 function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const { signature } = model;
   if (model.infer === undefined) throw new ModelportError('INVALID_CONFIG', 'object-detection needs a model that takes tensors', { at: 'task' });
-  const { format, outputs: names, boxes, normalized, activation, background, firstClass, threshold, nonMaximumSuppression, maxDetections = 300, labels: givenLabels, ...imageOptions } = given;
-  const labels = givenLabels ?? signature.outputs.find((output) => output.labels !== undefined)?.labels ?? huggingFaceLabels(facts.artifact);
+  const { threshold, nonMaximumSuppression, maxDetections = 300 } = given;
+  const labels = given.labels ?? signature.outputs.find((output) => output.labels !== undefined)?.labels ?? huggingFaceLabels(facts.artifact);
   const outputs = findDetectionOutputs(signature, given, labels?.length);
-  const hasSavedPreparation = outputs.format === 'detr';
-  const { spec, plan } = planImageInput(signature, hasSavedPreparation ? imageOptions : usualPreparation(outputs, imageOptions), facts.artifact, true);
+  const { spec, plan } = planImageInput(signature, outputs.format === 'detr' ? given : usualPreparation(outputs, given), facts.artifact, true);
   const mask = maskInput(signature, spec);
   const reading = readingPlan(outputs, given, labels?.length);
   const leastScore = threshold ?? (outputs.format === 'detr' ? 0.5 : 0.25);
@@ -99,7 +98,7 @@ function readingPlan(outputs: DetectionOutputs, given: Options, labelCount: numb
   const classes = outputs.scores?.shape.at(-1);
   const oneMore = typeof classes === 'number' && labelCount !== undefined ? classes === labelCount + 1 : undefined;
   const activation = given.activation ?? (format !== 'detr' ? 'none' : oneMore === false ? 'sigmoid' : 'softmax');
-  const background = given.background ?? (format === 'detr' && activation === 'softmax' ? 'last' : format === 'boxes-and-scores' && oneMore === true ? 'first' : 'none');
+  const background = given.backgroundClass ?? (format === 'detr' && activation === 'softmax' ? 'last' : format === 'boxes-and-scores' && oneMore === true ? 'first' : 'none');
   return { outputs, activation, background, firstClass: given.firstClass ?? 0, normalized: given.normalized ?? (format === 'detr' ? true : 'auto') };
 }
 

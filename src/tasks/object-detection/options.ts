@@ -19,7 +19,7 @@ export const options = z.strictObject({
   boxes: z.enum(boxFormats).optional().describe('What the four numbers of a box are. corners: x, y, x, y. yx-corners: y, x, y, x. center: x and y of the centre, width, height. Default: by the format.'),
   normalized: z.union([z.boolean(), z.literal('auto')]).optional().describe('Whether boxes are shares of the picture (0 … 1) instead of pixels of the input. Default: true for detr, auto for others: by looking at them.'),
   activation: z.enum(['softmax', 'sigmoid', 'none']).optional().describe('What makes scores of logits. Default: for detr softmax where there is one class more than labels (the last is nothing) and sigmoid else; none for others.'),
-  background: z.enum(['first', 'last', 'none']).optional().describe('Which class means nothing. Default: last for detr with softmax, first for boxes-and-scores with one class more than labels, else none.'),
+  backgroundClass: z.enum(['first', 'last', 'none']).optional().describe('Which class means nothing. Default: last for detr with softmax, first for boxes-and-scores with one class more than labels, else none.'),
   firstClass: z.int().min(0).max(1).optional().describe('The number of the first class, for models that answer numbers: TensorFlow counts from 1. Default: 0.'),
   threshold: z.number().min(0).max(1).optional().describe('Objects with a lower score are left out where the request does not say. Default: 0.5 for detr, 0.25 for others.'),
   nonMaximumSuppression: z.union([z.literal(false), z.strictObject({
