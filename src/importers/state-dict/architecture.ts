@@ -13,6 +13,8 @@ export interface Architecture {
   readonly size: number | ((shapeOf: (key: string) => readonly number[] | undefined) => number);
   /** `any`: other heights and widths go through the same graph; `chosen`: a graph is for one size, which a person may choose; `given`: there is only one. */
   readonly sizes: 'any' | 'chosen' | 'given';
+  /** The smallest height and width that its poolings leave something of. Default 32. */
+  readonly leastSize?: number;
   /** How pictures are prepared where nobody says otherwise. */
   readonly preparation?: Preparation;
   /** An older spelling of a weight's name as the one that is used here. */

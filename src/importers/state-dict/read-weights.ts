@@ -7,7 +7,7 @@ import { PickledObject, printable, type PickleValue } from '../../formats/pickle
 import { looksLikeSafetensors, openSafetensors } from '../../formats/safetensors.ts';
 import { looksLikeLegacyTorch } from '../../formats/torch/read-legacy-torch.ts';
 import { TorchArchive, readTorch, stateDictOf } from '../../formats/torch/read-torch.ts';
-import { TorchTensor } from '../../formats/torch/torch-tensor.ts';
+import type { TorchTensor } from '../../formats/torch/torch-tensor.ts';
 import { ZipArchive, looksLikeZip } from '../../formats/zip.ts';
 import { ByteRange, type FileIdentity } from '../../onnx/byte-range.ts';
 import type { StoredWeight, StoredWeights } from './weights.ts';

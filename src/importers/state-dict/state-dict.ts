@@ -2,7 +2,7 @@
  * Weights of PyTorch without a program: `torch.save(model.state_dict(), …)` and safetensors. The program is built from a description of the architecture that
  * a person names; every weight of the file must have its place in it, and every place its weight.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
 import { ModelportError } from '../../errors.ts';
@@ -28,6 +28,7 @@ function importModel(artifact: Artifact, directory: string, options: ImportOptio
     if (options.precision === 'float64') throw new ModelportError('INVALID_USAGE', `${artifact.main} is computed in float32: ONNX Runtime has no convolution in float64. Leave the precision out`);
     tell(file, options);
     const model = buildModel(architecture, file.weights, options);
+    mkdirSync(directory, { recursive: true });
     const written = writeModelFile(model, join(directory, 'model.onnx'));
     const preparation = JSON.stringify(preprocessorConfig(architecture, new Rehearsal(renamed(file.weights, architecture)), options.inputs?.[0]), undefined, 2);
     writeFileSync(join(directory, preparationFile), `${preparation}\n`);
@@ -103,6 +104,7 @@ function pictureSizes(architecture: Architecture, weights: StoredWeights, inputs
   if (shape.length !== 4) return refuse(`takes pictures as [${batch}, ${channels}, ${height}, ${width}], not [${shape.join(', ')}]`);
   if (shape[1] !== channels) return refuse(`takes pictures of ${channels} channels with these weights, not ${shape[1]}`);
   const size = sizeOf(architecture, source);
+  const { leastSize = 32 } = architecture;
   for (const wanted of shape.slice(2)) {
     if (architecture.sizes !== 'any' && typeof wanted !== 'number') return refuse(`takes pictures of one size (${size} by ${size}): write it as a number, not as ${wanted}`);
     if (architecture.sizes === 'given' && wanted !== size) return refuse(`takes pictures of ${size} by ${size}, not ${shape[2]} by ${shape[3]}`);
@@ -110,9 +112,6 @@ function pictureSizes(architecture: Architecture, weights: StoredWeights, inputs
   }
   return { ...(name === undefined ? {} : { name }), batch: shape[0]!, height: shape[2]!, width: shape[3]! };
 }
-
-/** Below it, poolings of the architectures have nothing left to pool. */
-const leastSize = 32;
 
 const preparationFile = 'preprocessor_config.json';
 

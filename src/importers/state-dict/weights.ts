@@ -1,7 +1,7 @@
 /** The tensors of a state dict, wherever they lie, and where an architecture gets its weights from. */
 import { ModelportError } from '../../errors.ts';
 import { fromBfloat16, fromHalf } from '../../lib/half-float.ts';
-import { ByteRange } from '../../onnx/byte-range.ts';
+import type { ByteRange } from '../../onnx/byte-range.ts';
 import { elementCount, type Datatype, type NumericArray } from '../../tensor.ts';
 
 export interface StoredWeight {

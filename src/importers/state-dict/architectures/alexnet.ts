@@ -4,7 +4,7 @@ import type { Architecture } from '../architecture.ts';
 import type { Network } from '../network.ts';
 import { head } from './vgg.ts';
 
-export const alexnet: readonly Architecture[] = [{ name: 'alexnet', family: 'AlexNet', stem: 'features.0.weight', size: 224, sizes: 'chosen', build }];
+export const alexnet: readonly Architecture[] = [{ name: 'alexnet', family: 'AlexNet', stem: 'features.0.weight', size: 224, sizes: 'chosen', leastSize: 63, build }];
 
 function build(network: Network, image: Value): Value {
   const pool = (x: Value) => network.maxPooling(x, { kernel: 3, stride: 2 });
