@@ -79,7 +79,7 @@ export function compareOutputs(expected, outputs) {
 
 function compareArrays({ shape, kind, data }, { dims, data: found }) {
   if (shape.join() !== dims.join()) return `the shape is [${dims}], not [${shape}]`;
-  const scale = kind === 'f' ? Math.max(0, ...data.filter((value) => typeof value === 'number').map(Math.abs)) : 0;
+  const scale = kind === 'f' ? data.reduce((most, value) => (typeof value === 'number' ? Math.max(most, Math.abs(value)) : most), 0) : 0;
   let largest = 0;
   for (let at = 0; at < data.length; at++) {
     const wanted = data[at];

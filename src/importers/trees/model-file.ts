@@ -38,6 +38,11 @@ export function refuseMeaningless({ inputs, architecture }: ImportOptions, what:
   if (architecture !== undefined) throw new ModelportError('INVALID_USAGE', `${what} holds its program as well as its numbers: leave the architecture '${architecture.slice(0, 80)}' out`);
 }
 
+/** A library that calculates in one precision only. Throws `INVALID_USAGE` where another is asked for. */
+export function refusePrecision({ precision }: ImportOptions, only: 'float32' | 'float64', library: string): void {
+  if (precision !== undefined && precision !== only) throw new ModelportError('INVALID_USAGE', `${library} calculates in ${only}, and so does the imported model: leave precision ${precision} out`);
+}
+
 export function refused(what: string, at?: string): ModelportError {
   return new ModelportError('INVALID_MODEL', what, at === undefined ? {} : { at });
 }

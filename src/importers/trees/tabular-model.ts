@@ -45,8 +45,15 @@ export interface TabularModel {
   readonly featureNames: readonly string[] | undefined;
   /** Of ai.onnx.ml, for the graph that `answer` adds to. */
   readonly machineLearningOpset: number;
-  /** What the answer is made of. */
-  answer(graph: GraphBuilder, rows: Value): Answer;
+  /** DOUBLE where the library adds up in float64 what it takes in float32. */
+  readonly sumType?: number;
+  /** What the answer is made of. `sumType`: to add up in another type than the library does. */
+  answer(graph: GraphBuilder, rows: Value, sumType?: number): Answer;
+}
+
+/** The same model, calculating in float32. Splits stay where they are for every float32 number. */
+export function inFloat32(model: TabularModel): TabularModel {
+  return { ...model, elementType: ElementType.FLOAT, answer: (graph, rows) => model.answer(graph, rows, ElementType.FLOAT) };
 }
 
 /**

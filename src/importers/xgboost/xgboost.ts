@@ -1,43 +1,18 @@
-/** XGBoost models as `save_model` writes them: JSON and UBJSON. The old binary format is recognized and refused. */
+/** XGBoost's own files. */
 import type { Artifact } from '../../artifact.ts';
-import { readUbjson } from '../../formats/ubjson.ts';
-import type { Importer } from '../../importer.ts';
-import { Item, naming, parseJson, readWhole, refused } from '../trees/model-file.ts';
-import { writeTabularModel, type TabularModel } from '../trees/tabular-model.ts';
-import { readLearner } from './learner.ts';
+import type { ImportOptions, Importer } from '../../importer.ts';
+import { naming, readWhole, refuseMeaningless, refusePrecision } from '../trees/model-file.ts';
+import { writeTabularModel } from '../trees/tabular-model.ts';
+import { encodingOf, readXgboost } from '../trees/xgboost/read-xgboost.ts';
 
 export const xgboost: Importer = { name: 'xgboost', version: 1, accepts, import: importModel };
-
-type Encoding = 'json' | 'ubjson' | 'binary';
-
-function encodingOf(start: Buffer): Encoding | undefined {
-  const text = start.toString('latin1');
-  if (/^\s*\{/.test(text) && /"learner"\s*:/.test(text)) return 'json';
-  // The length of the name is written in one of five sizes.
-  // oxlint-disable-next-line no-control-regex
-  if (/^\{(?:[iU]|I\0|l\0{3}|L\0{7})(?:\x07learner\{|\x07version\[|\x06Config\{|\x05Model\{)/.test(text)) return 'ubjson';
-  // Before version 1: 136 bytes of parameters, then the objective's name with its length; perhaps marked.
-  const place = text.startsWith('binf') ? 140 : 136;
-  if (start.length > place + 16 && start.readUInt32LE(place + 4) === 0) {
-    const length = start.readUInt32LE(place);
-    if (length < 64 && /^(?:reg|binary|multi|rank|count|survival):[a-z]+$/.test(text.slice(place + 8, place + 8 + length))) return 'binary';
-  }
-  return undefined;
-}
 
 function accepts(start: Uint8Array): boolean {
   return encodingOf(Buffer.from(start)) !== undefined;
 }
 
-/** The model of a file's bytes. Throws `INVALID_MODEL`. */
-export function readXgboost(bytes: Buffer): TabularModel {
-  const encoding = encodingOf(bytes.subarray(0, 1 << 16));
-  if (encoding === undefined) throw refused('it is no XGBoost model');
-  if (encoding === 'binary') throw refused("it is in XGBoost's old binary format: load it with the XGBoost that wrote it and save it with booster.save_model('model.json')");
-  const document = encoding === 'json' ? parseJson(bytes) : new Item(readUbjson(bytes), '');
-  return readLearner(document);
-}
-
-async function importModel(artifact: Artifact, directory: string): Promise<Artifact> {
+async function importModel(artifact: Artifact, directory: string, options: ImportOptions = {}): Promise<Artifact> {
+  refuseMeaningless(options, 'an XGBoost model');
+  refusePrecision(options, 'float32', 'XGBoost');
   return await Promise.resolve(naming(artifact, () => writeTabularModel(readXgboost(readWhole(artifact)), directory)));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { catboost, readCatboost } from '../../../src/importers/catboost/catboost.ts';
+import { catboost } from '../../../src/importers/catboost/catboost.ts';
+import { readCatboost } from '../../../src/importers/trees/catboost/read-catboost.ts';
 import { buildTabularModel } from '../../../src/importers/trees/tabular-model.ts';
 import { boostingCases, disagreements, fixtureFolder, fuzzReader, importAndLoad, readFixture } from '../boosting.ts';
 
@@ -37,14 +38,14 @@ describe('what is refused, by name', () => {
     expect(() => buildTabularModel(readCatboost(Buffer.from(changed)))).toThrow(message);
   });
 
-  it('the binary format, with the way out', () => {
+  it('a binary file that ends early', () => {
     const bytes = Buffer.from('CBM1\0\0\0\0');
     expect(catboost.accepts(bytes, bytes.length)).toBe(true);
-    expect(() => readCatboost(bytes)).toThrow(/format='json'/);
+    expect(() => readCatboost(bytes)).toThrow(/ends early/);
   });
 });
 
 it('fuzz: spoiled files are read or refused', () => {
-  const files = ['catboost-RMSE.json', 'catboost-Lossguide-MultiClass.json', 'catboost-Logloss-texts.json'].map((file) => readFixture('catboost', file));
+  const files = ['catboost-RMSE.json', 'catboost-Lossguide-MultiClass.json', 'catboost-Logloss-texts.json', 'catboost-RMSE-binary.cbm', 'catboost-Lossguide-MultiClass-binary.cbm'].map((file) => readFixture('catboost', file));
   expect(fuzzReader(files, (bytes) => buildTabularModel(readCatboost(bytes)))).toBeGreaterThan(0);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { lightgbm, readLightgbm } from '../../../src/importers/lightgbm/lightgbm.ts';
+import { lightgbm } from '../../../src/importers/lightgbm/lightgbm.ts';
+import { readLightgbm } from '../../../src/importers/trees/lightgbm/read-lightgbm.ts';
 import { buildTabularModel } from '../../../src/importers/trees/tabular-model.ts';
 import { boostingCases, disagreements, fixtureFolder, fuzzReader, importAndLoad, readFixture } from '../boosting.ts';
 

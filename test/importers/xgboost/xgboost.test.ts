@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readXgboost, xgboost } from '../../../src/importers/xgboost/xgboost.ts';
+import { readXgboost } from '../../../src/importers/trees/xgboost/read-xgboost.ts';
+import { xgboost } from '../../../src/importers/xgboost/xgboost.ts';
 import { buildTabularModel } from '../../../src/importers/trees/tabular-model.ts';
 import { boostingCases, disagreements, fixtureFolder, fuzzReader, importAndLoad, readFixture } from '../boosting.ts';
 

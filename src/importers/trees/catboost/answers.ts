@@ -1,8 +1,8 @@
 /** What `predict` and `predict_proba` of CatBoost's estimators make of the sums of the trees, by loss function. https://catboost.ai/docs/en/concepts/loss-functions */
-import { ElementType } from '../../onnx/data-type.ts';
-import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
-import { parseJson, refused, type Item } from '../trees/model-file.ts';
-import { softmaxClasses, twoClasses, type Answer } from '../trees/tabular-model.ts';
+import { ElementType } from '../../../onnx/data-type.ts';
+import type { GraphBuilder, Value } from '../../../onnx/graph-builder.ts';
+import { parseJson, refused, type Item } from '../model-file.ts';
+import { softmaxClasses, twoClasses, type Answer } from '../tabular-model.ts';
 
 interface Answering {
   readonly loss: string;

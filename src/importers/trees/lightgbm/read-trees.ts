@@ -1,6 +1,6 @@
 /** The trees of a LightGBM model: how splits treat zero and missing values, sets of categories, linear models in leaves. */
-import { categoryIntervals, nextDown, simplify, type DecisionTree, type Forest, type Split } from '../trees/decision-tree.ts';
-import { refused } from '../trees/model-file.ts';
+import { categoryIntervals, nextDown, simplify, type DecisionTree, type Forest, type Split } from '../decision-tree.ts';
+import { refused } from '../model-file.ts';
 import type { Section } from './model-text.ts';
 
 /** Numbers from -1e-35 to 1e-35 (in float32) are zero to LightGBM. */

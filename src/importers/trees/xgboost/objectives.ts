@@ -1,8 +1,8 @@
 /** What each objective makes of the sum of the trees, and how `base_score` becomes a part of that sum. https://xgboost.readthedocs.io/en/stable/parameter.html */
-import { ElementType } from '../../onnx/data-type.ts';
-import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
-import { refused } from '../trees/model-file.ts';
-import { softmaxClasses, twoClasses, type Answer } from '../trees/tabular-model.ts';
+import { ElementType } from '../../../onnx/data-type.ts';
+import type { GraphBuilder, Value } from '../../../onnx/graph-builder.ts';
+import { refused } from '../model-file.ts';
+import { softmaxClasses, twoClasses, type Answer } from '../tabular-model.ts';
 
 export interface Objective {
   /** From `base_score`, which is in the units of the prediction. */

@@ -1,6 +1,6 @@
 /** The trees of XGBoost's gbtree and dart boosters. */
-import { categoryIntervals, simplify, type DecisionTree, type Split } from '../trees/decision-tree.ts';
-import { refused, type Item } from '../trees/model-file.ts';
+import { categoryIntervals, simplify, type DecisionTree, type Split } from '../decision-tree.ts';
+import { refused, type Item } from '../model-file.ts';
 
 interface Outputs {
   readonly featureCount: number;

@@ -1,7 +1,7 @@
 /** CatBoost's trees: oblivious ones, which ask the same question everywhere on a level, and others. */
-import type { DecisionTree, Forest, Split } from '../trees/decision-tree.ts';
-import { refused, type Item } from '../trees/model-file.ts';
-import type { FloatFeature } from './catboost.ts';
+import type { DecisionTree, Forest, Split } from '../decision-tree.ts';
+import { refused, type Item } from '../model-file.ts';
+import type { FloatFeature } from './read-catboost.ts';
 
 const mostSplits = 1 << 25;
 const mostLevels = 16;

@@ -1,7 +1,7 @@
 /** What each objective of LightGBM makes of the sums of the trees. https://lightgbm.readthedocs.io/en/stable/Parameters.html#objective */
-import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
-import { refused } from '../trees/model-file.ts';
-import { twoClasses, type Answer } from '../trees/tabular-model.ts';
+import type { GraphBuilder, Value } from '../../../onnx/graph-builder.ts';
+import { refused } from '../model-file.ts';
+import { twoClasses, type Answer } from '../tabular-model.ts';
 
 /** From scores, [rows, scores]. */
 export type Objective = (graph: GraphBuilder, scores: Value) => Answer;

@@ -1,5 +1,5 @@
 /** LightGBM's text format: lines `key=value` in sections, the header's, then one for each tree. Parameters of the training follow, which are not read. */
-import { refused } from '../trees/model-file.ts';
+import { refused } from '../model-file.ts';
 
 export interface ModelText {
   readonly header: Section;

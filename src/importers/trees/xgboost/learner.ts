@@ -2,13 +2,13 @@
  * The learner of an XGBoost model: parameters, objective and booster, by the schema of
  * https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html
  */
-import { constantTensor } from '../../onnx/constant-tensor.ts';
-import { ElementType } from '../../onnx/data-type.ts';
-import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
-import type { DecisionTree, Forest } from '../trees/decision-tree.ts';
-import { refused, type Item } from '../trees/model-file.ts';
-import type { TabularModel } from '../trees/tabular-model.ts';
-import { machineLearningOpsetOf, sumOfTrees } from '../trees/tree-ensemble.ts';
+import { constantTensor } from '../../../onnx/constant-tensor.ts';
+import { ElementType } from '../../../onnx/data-type.ts';
+import type { GraphBuilder, Value } from '../../../onnx/graph-builder.ts';
+import type { DecisionTree, Forest } from '../decision-tree.ts';
+import { refused, type Item } from '../model-file.ts';
+import type { TabularModel } from '../tabular-model.ts';
+import { machineLearningOpsetOf, sumOfTrees } from '../tree-ensemble.ts';
 import { objectiveOf, type Objective } from './objectives.ts';
 import { readTrees } from './read-trees.ts';
 
