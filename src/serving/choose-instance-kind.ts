@@ -2,6 +2,7 @@
 import type { InstanceKind } from '../runtime.ts';
 import type { ModelportError } from '../errors.ts';
 import type { InferRequest, Signature } from '../model.ts';
+import { datatypes } from '../tensor.ts';
 import type { Instance, InstanceStart } from './instance.ts';
 import { sampleRequest } from './measure-run.ts';
 import { startInstance } from './start-instance.ts';
@@ -12,6 +13,10 @@ export const threadHopMs = 0.15;
 export const inlineRunMs = threadHopMs / 2;
 /** The rows that requests of one event-loop turn join to on a busy server. */
 const busyRows = 32;
+/** A hop copies what goes with it, on the event loop: so long as a run is quicker than that, it holds up nobody. */
+const copyMsPerMegabyte = 0.12;
+/** More rows are joined only while they are small. */
+const busyBytes = 1 << 20;
 /** Loading a larger file blocks the event loop for longer than starting a thread takes. */
 const smallFileBytes = 1 << 20;
 
@@ -21,14 +26,28 @@ export interface KindChoice {
   readonly reason: string;
 }
 
-/** `inline` where the longest of the measured runs is well under a hop, else `thread`. */
-export function chooseInstanceKind(runsMs: readonly number[]): KindChoice {
-  if (runsMs.length === 0) return { kind: 'thread', reason: 'a run could not be measured: the sizes of its inputs vary' };
-  const longestMs = Math.max(...runsMs);
-  const measured = `its run takes ${runsMs.map((durationMs) => durationMs.toFixed(3)).join(' to ')} ms`;
-  return longestMs <= inlineRunMs
-    ? { kind: 'inline', reason: `${measured}, well under the ${threadHopMs} ms that a hop to a thread costs` }
+export interface MeasuredRun {
+  readonly durationMs: number;
+  /** Of its inputs. */
+  readonly sizeBytes: number;
+}
+
+/** `inline` where every measured run is well under a hop with its inputs, else `thread`. */
+export function chooseInstanceKind(runs: readonly MeasuredRun[]): KindChoice {
+  if (runs.length === 0) return { kind: 'thread', reason: 'a run could not be measured: the sizes of its inputs vary' };
+  const measured = `its run takes ${runs.map(({ durationMs }) => durationMs.toFixed(3)).join(' to ')} ms`;
+  const largest = Math.max(...runs.map(({ sizeBytes }) => sizeBytes));
+  return runs.every(runsInline)
+    ? { kind: 'inline', reason: `${measured}, well under the ${(threadHopMs + copyMs(largest)).toFixed(2)} ms that a hop to a thread costs` }
     : { kind: 'thread', reason: `${measured}, which would hold up the event loop` };
+}
+
+function runsInline({ durationMs, sizeBytes }: MeasuredRun): boolean {
+  return durationMs <= inlineRunMs + copyMs(sizeBytes);
+}
+
+function copyMs(sizeBytes: number): number {
+  return (Math.min(sizeBytes, busyBytes) / 1e6) * copyMsPerMegabyte;
 }
 
 export interface MeasureOptions {
@@ -58,14 +77,14 @@ export async function startMeasured(start: InstanceStart, options: MeasureOption
 async function measureAndChoose(instance: Instance, options: MeasureOptions): Promise<KindChoice> {
   if (instance.infer === undefined) return { kind: 'thread', reason: 'it answers with streams or values, which take their time' };
   const samples = options.samples ?? samplesOf(instance.signature, options.maxBatchSize);
-  const runsMs: number[] = [];
+  const runs: MeasuredRun[] = [];
   try {
     for (const sample of samples) {
-      runsMs.push(await instance.measure(sample));
+      runs.push({ durationMs: await instance.measure(sample), sizeBytes: bytesOf(sample) });
       // A larger batch takes longer still, and memory for it would be kept.
-      if (runsMs.at(-1)! > inlineRunMs) break;
+      if (!runsInline(runs.at(-1)!)) break;
     }
-    return chooseInstanceKind(runsMs);
+    return chooseInstanceKind(runs);
   } catch (error) {
     return { kind: 'thread', reason: `a run could not be measured: ${(error as ModelportError).message}` };
   }
@@ -74,6 +93,14 @@ async function measureAndChoose(instance: Instance, options: MeasureOptions): Pr
 /** One row, and the rows of a busy server, as far as the model takes them. */
 function samplesOf(signature: Signature, maxBatchSize: number | undefined): InferRequest[] {
   const most = Math.min(maxBatchSize ?? signature.batch.maxSize, busyRows);
-  const rows = most > 1 ? [1, most] : [1];
-  return rows.map((count) => sampleRequest(signature, count)).filter((sample) => sample !== undefined);
+  const single = sampleRequest(signature, 1);
+  if (single === undefined) return [];
+  const busy = most > 1 && most * bytesOf(single) <= busyBytes ? sampleRequest(signature, most) : undefined;
+  return busy === undefined ? [single] : [single, busy];
+}
+
+function bytesOf({ inputs }: InferRequest): number {
+  let sizeBytes = 0;
+  for (const { datatype, data } of inputs.values()) sizeBytes += data.length * datatypes[datatype].bytes;
+  return sizeBytes;
 }

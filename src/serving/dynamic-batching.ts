@@ -26,7 +26,7 @@ import { systemClock, type Clock } from '../lib/clock.ts';
 import type { InferRequest, InferResponse, Model, Signature, TensorSpec } from '../model.ts';
 import { AnswerOrder } from './answer-order.ts';
 import { gatherRequest, scatterResponse } from './batch-tensors.ts';
-import { JoinRules } from './join-rules.ts';
+import { JoinRules, rowBytes } from './join-rules.ts';
 import { Padding } from './padding.ts';
 import { queuePolicy, type QueueConfig, type QueuePolicy } from './queue-policy.ts';
 import { QueuedRequest } from './queued-request.ts';
@@ -74,6 +74,10 @@ export function dynamicBatching(model: Model, options: DynamicBatchingOptions): 
   return model.infer === undefined ? model : new BatchScheduler(model, options);
 }
 
+const largeRowBytes = 256 * 1024;
+/** What a row of this size costs to copy into a batch and out of it, with room to spare. */
+const quickRowMs = 2;
+
 class BatchScheduler implements DynamicBatchingModel {
   readonly signature: Signature;
   declare readonly stream?: NonNullable<Model['stream']>;
@@ -94,6 +98,8 @@ class BatchScheduler implements DynamicBatchingModel {
   readonly #estimate: RunEstimate;
   readonly #order: AnswerOrder | undefined;
   #rules: JoinRules;
+  /** Joining copies rows: where they are large and quick to run, and nobody asked for batches, requests run as they come. */
+  readonly #avoidsCopies: boolean;
   #arrivals = 0;
   /** Requests of a failed batch, to be run alone before anything else. They are `running`, not in the queue. */
   readonly #reruns: QueuedRequest[] = [];
@@ -121,6 +127,7 @@ class BatchScheduler implements DynamicBatchingModel {
     this.#padding = options.padding === true && this.#maxSize > 0 ? new Padding(model.signature, options.maskInput, options.modelName) : undefined;
     this.signature = visibleSignature(model.signature, this.#maxSize, this.#padding);
     this.#rules = new JoinRules(model.signature, this.#maxSize, this.#padding);
+    this.#avoidsCopies = options.maxQueueDelayMs === undefined && options.preferredSizes === undefined && options.padding !== true && rowBytes(model.signature) >= largeRowBytes;
     this.#policy = queuePolicy(options.queue);
     const preferredSizes = [...(options.preferredSizes ?? [])].sort((a, b) => a - b);
     if (this.#maxSize > 0 && (preferredSizes.at(-1) ?? 0) > this.#maxSize) {
@@ -143,6 +150,7 @@ class BatchScheduler implements DynamicBatchingModel {
     const queued = new QueuedRequest(request, call, this.#arrivals++, now, this.#turn);
     call.timing.queuedAtMs = now;
     this.#rules.describe(queued);
+    if (this.#avoidsCopies && this.#estimate.averageRowMs < quickRowMs && this.#estimate.averageRowMs > 0) queued.shapeKey = undefined;
     const { levels, defaultLevel } = this.#policy;
     queued.level = call.priority >= 1 && call.priority <= levels.length ? call.priority - 1 : defaultLevel;
     const refusal = this.#refusal(queued, now);
@@ -340,7 +348,7 @@ class BatchScheduler implements DynamicBatchingModel {
     }
     const now = this.#clock.now();
     this.#estimate.ended();
-    this.#estimate.measured(now - dequeuedAtMs);
+    this.#estimate.measured(now - dequeuedAtMs, rows);
     this.#observer?.executed(rows, runStartedAtMs - dequeuedAtMs, runEndedAtMs - runStartedAtMs, now - runEndedAtMs);
     this.#dispatch(now);
   }

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Parameters, Signature, TensorSpec } from '../model.ts';
-import type { Tensor } from '../tensor.ts';
+import { datatypes, elementCount, type Tensor } from '../tensor.ts';
 import type { Padding } from './padding.ts';
 import type { QueuedRequest } from './queued-request.ts';
 
@@ -128,4 +128,12 @@ function parametersKey(parameters: Parameters): string {
     key += `${name.length}:${name}${typeof value}${text.length}:${text}`;
   }
   return key;
+}
+
+/** Bytes of one row of the inputs, as far as the signature fixes their sizes. */
+export function rowBytes({ inputs }: Signature): number {
+  return inputs.reduce((total, { datatype, shape, batchAxis }) => {
+    const sizes = shape.map((size, axis) => (axis !== batchAxis && typeof size === 'number' && size > 0 ? size : 1));
+    return total + elementCount(sizes) * datatypes[datatype].bytes;
+  }, 0);
 }

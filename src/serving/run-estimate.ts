@@ -6,6 +6,7 @@ const newestWeight = 0.2;
 export class RunEstimate {
   readonly #concurrency: number;
   #averageMs = 0;
+  #averageRowMs = 0;
   #underWay = 0;
   /** The start of the newest run; with one instance, of the one that is under way. */
   #lastStartedAtMs = 0;
@@ -22,6 +23,11 @@ export class RunEstimate {
     return this.#averageMs;
   }
 
+  /** 0 before the first run. */
+  get averageRowMs(): number {
+    return this.#averageRowMs;
+  }
+
   get hasCapacity(): boolean {
     return this.#underWay < this.#concurrency;
   }
@@ -36,7 +42,9 @@ export class RunEstimate {
   }
 
   /** Only runs that ended well count: a failure is often quick and says nothing about those that follow. */
-  measured(durationMs: number): void {
+  measured(durationMs: number, rows: number): void {
+    const rowMs = durationMs / Math.max(1, rows);
+    this.#averageRowMs = this.#averageMs === 0 ? rowMs : this.#averageRowMs + newestWeight * (rowMs - this.#averageRowMs);
     this.#averageMs = this.#averageMs === 0 ? durationMs : this.#averageMs + newestWeight * (durationMs - this.#averageMs);
   }
 

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { Call } from '../../src/call.ts';
 import type { Model, Signature } from '../../src/model.ts';
 import type { InstanceKind, Runtime } from '../../src/runtime.ts';
-import { chooseInstanceKind, inlineRunMs } from '../../src/serving/choose-instance-kind.ts';
+import { chooseInstanceKind, inlineRunMs, type MeasuredRun } from '../../src/serving/choose-instance-kind.ts';
 import { instanceGroup, type InstanceGroup, type InstanceGroupOptions } from '../../src/serving/instance-group.ts';
 import { measureRun, sampleRequest } from '../../src/serving/measure-run.ts';
 import { availableCores, shareCores } from '../../src/serving/share-cores.ts';
@@ -56,8 +56,15 @@ test('a runtime with one of the two kinds has no choice', async () => {
 
 test('the longest of the runs decides', () => {
   expect(chooseInstanceKind([]).kind).toBe('thread');
-  expect(chooseInstanceKind([inlineRunMs / 2, inlineRunMs]).kind).toBe('inline');
-  expect(chooseInstanceKind([inlineRunMs / 2, inlineRunMs * 1.01])).toEqual({ kind: 'thread', reason: 'its run takes 0.037 to 0.076 ms, which would hold up the event loop' });
+  const small = (durationMs: number): MeasuredRun => ({ durationMs, sizeBytes: 16 });
+  expect(chooseInstanceKind([small(inlineRunMs / 2), small(inlineRunMs)]).kind).toBe('inline');
+  expect(chooseInstanceKind([small(inlineRunMs / 2), small(inlineRunMs * 1.01)])).toEqual({ kind: 'thread', reason: 'its run takes 0.037 to 0.076 ms, which would hold up the event loop' });
+});
+
+test('a hop copies what goes with it, so a run may take as long as that', () => {
+  expect(chooseInstanceKind([{ durationMs: 0.14, sizeBytes: 602_112 }])).toEqual({ kind: 'inline', reason: 'its run takes 0.140 ms, well under the 0.22 ms that a hop to a thread costs' });
+  expect(chooseInstanceKind([{ durationMs: 0.16, sizeBytes: 602_112 }]).kind).toBe('thread');
+  expect(chooseInstanceKind([{ durationMs: 0.3, sizeBytes: 1e9 }]).kind).toBe('thread');
 });
 
 test('the shortest of several runs counts, and a long one is not repeated for long', async () => {

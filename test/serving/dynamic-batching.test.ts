@@ -59,6 +59,30 @@ describe('joining', () => {
     expect((await answer).outputs.get('y')!.data).toBe((await model.runs[0]!.answer).outputs.get('y')!.data);
   });
 
+  it.each([
+    ['large and quick to run, because joining copies them', 65_536, 1, {}, [1, 1]],
+    ['large and slow', 65_536, 30, {}, [2]],
+    ['small', 16, 1, {}, [2]],
+    ['large and quick, where the config says how long to wait for others', 65_536, 1, { maxQueueDelayMs: 0 }, [2]],
+  ] as const)('joins rows or not: %s', async (_, width, runMs, options, sizes) => {
+    const { clock, model, send } = setUp(options, held(plain(8, [spec('x', [-1, width])], [spec('y', [-1, width])])));
+    const row = rowsRequest([new Array<number>(width).fill(1)]);
+    const end = async (): Promise<void> => {
+      await clock.advance(runMs);
+      for (const run of model.running) run.end(echo(run.request));
+      await clock.endTurn();
+    };
+    void send(row);
+    await clock.endTurn();
+    await end();
+    const answers = [send(row), send(row)];
+    await clock.endTurn();
+    await end();
+    await end();
+    expect((await Promise.all(answers)).map((answer) => answer.outputs.get('y')!.shape)).toEqual([[1, width], [1, width]]);
+    expect(model.runs.slice(1).map((run) => run.shape('x')![0])).toEqual(sizes);
+  });
+
   it('never exceeds the largest batch and never splits a request', async () => {
     const { clock, model, send } = setUp({ concurrency: 3 });
     const rows = (count: number) => rowsRequest(Array.from({ length: count }, (_, index) => [index]));
