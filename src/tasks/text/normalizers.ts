@@ -1,6 +1,6 @@
 /** The `normalizer` of tokenizer.json: a text → the text that is cut into tokens. */
 import { z } from 'zod';
-import { AlignedText, type Change } from './aligned-text.ts';
+import type { AlignedText, Change } from './aligned-text.ts';
 import { chineseCharacter, laterDecomposition, mark, nonspacingMark, removedByBert, whiteSpace } from './characters.ts';
 import { PrecompiledCharacterMap } from './precompiled-character-map.ts';
 import { patternSchema, toRegExp, type Pattern } from './pattern.ts';
@@ -73,7 +73,7 @@ export function createNormalizer(schema: Schema): Normalize {
   }
 }
 
-const ascii = /^[\x00-\x7f]*$/;
+const ascii = /^\p{ASCII}*$/u;
 const printable = /^[\x20-\x7e]*$/;
 
 function bert(clean: boolean, chinese: boolean, accents: boolean, lower: boolean): Normalize {
@@ -117,10 +117,13 @@ function strip(text: AlignedText, left: boolean, right: boolean): AlignedText {
   return text.slice(start, start + characters.slice(from, to).join('').length);
 }
 
+/** ASCII's but for the zero and white space, and two of Latin-1's. */
+const removedControls = /(?![\0\t\n\f\r\x80-\x8e\x90-\x9e])\p{Cc}/u;
+
 /** What SentencePiece's training for translation removes or makes a space. */
 function nmt(text: AlignedText): AlignedText {
-  const cleaned = text.filter((character) => /[\u0001-\u0008\u000b\u000e-\u001f\u007f\u008f\u009f]/.test(character));
-  return cleaned.withText(cleaned.text.replaceAll(/[\u0009\u000a\u000c\u000d\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g, ' '));
+  const cleaned = text.filter((character) => removedControls.test(character));
+  return cleaned.withText(cleaned.text.replaceAll(/[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g, ' '));
 }
 
 type Form = 'NFC' | 'NFD' | 'NFKC' | 'NFKD';

@@ -46,7 +46,7 @@ export const preTokenizerSchema: z.ZodType<Schema> = z.lazy(() =>
 /** GPT-2's words. */
 const byteLevelWords = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 const asciiBertWords = /[!-/:-@[-`{-~]|[^!-/:-@[-`{-~\s]+/g;
-const ascii = /^[\x00-\x7f]*$/;
+const ascii = /^\p{ASCII}*$/u;
 
 export function createPreTokenizer(schema: Schema): PreTokenize {
   switch (schema.type) {

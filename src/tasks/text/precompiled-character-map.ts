@@ -29,7 +29,7 @@ export class PrecompiledCharacterMap {
   normalize(text: AlignedText): AlignedText {
     const changes: Change[] = [];
     let changed = false;
-    for (const { segment } of this.#segmenter.segment(text.text)) {
+    for (const segment of this.#clusters(text.text)) {
       const whole = encoder.encode(segment).length < longestClusterBytes ? this.#lookUp(segment) : undefined;
       if (whole !== undefined) {
         replace(changes, segment, whole);
@@ -46,6 +46,14 @@ export class PrecompiledCharacterMap {
       }
     }
     return changed ? text.transform(changes) : text;
+  }
+
+  /** What is seen as one character. The segmenter takes quadratic time, so it is only given short runs that need it. */
+  *#clusters(text: string): Iterable<string> {
+    for (const [run] of text.matchAll(/[ -~](?![^ -~])|[ -~]?[^ -~]{1,200}\p{M}*/gu)) {
+      if (run.length === 1) yield run;
+      else for (const { segment } of this.#segmenter.segment(run)) yield segment;
+    }
   }
 
   #lookUp(text: string): string | undefined {
