@@ -2,6 +2,13 @@
 export { Call, type CallOptions, type CallTiming, type SequencePosition, type TraceContext } from './call.ts';
 export { createClient, type Client, type ClientOptions, type InputOf, type Models, type ModelTypes, type OutputOf, type RequestOptions } from './client.ts';
 export { errorTable, isModelportError, ModelportError, type ErrorCode } from './errors.ts';
+export { z } from 'zod';
+export { defineService, dependency, endpoint, isService, model } from './service/define-service.ts';
+export type { Dependency, HandlerContext, ModelFunction, Service } from './service/definition.ts';
+export { audio, chat, file, fileBytes, image, nestedNumbers, table, tensor, type ChatMessage, type FileBytes } from './service/field-types.ts';
+export { body, cookie, header, query } from './service/locations.ts';
+export { InvalidValueError, type ValueProblem } from './value-problem.ts';
+export { listEndpoints, type Endpoint } from './endpoint.ts';
 export type { Artifact, ArtifactFile } from './artifact.ts';
 export type { Importer } from './importer.ts';
 export { modelConfigSchema, type ModelConfig } from './model-config.ts';

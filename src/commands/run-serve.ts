@@ -9,42 +9,30 @@ import { protocols } from '../protocols/index.ts';
 import { readKeyFile } from '../server/guard.ts';
 import type { RequestEvent } from '../server/exchange.ts';
 import { startServer, type RunningServer } from '../server/server.ts';
-import type { FolderModelRepository } from '../serving/model-repository.ts';
+import type { ModelRepository } from '../repository.ts';
 import { version } from '../version.ts';
-import { createRepository } from './compose.ts';
 import type { ServeFlags } from './serve.ts';
+import { createServedRepository } from './served-repository.ts';
 import { startScreen } from './start-screen.ts';
 
 /** Resolves when the server has been stopped by a signal and drained. */
 export async function runServe(paths: readonly string[], flags: ServeFlags): Promise<void> {
-  const all = [...paths, ...(flags.modelRepository ?? [])];
-  if (all.length === 0) {
-    throw new ModelportError('INVALID_USAGE', 'nothing to serve: name a model file or a folder of models, as in "modelport serve model.onnx"');
+  const given = [...paths, ...(flags.modelRepository ?? [])];
+  if (given.length === 0) {
+    throw new ModelportError('INVALID_USAGE', 'nothing to serve: name a model file, a folder of models or a service, as in "modelport serve model.onnx" or "modelport serve app.ts"');
   }
   // Work that libuv gives to its threads (files, compression, images) must not wait behind four of them on large machines.
   process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(4, availableParallelism()));
   const log = createLog(flags.logFormat);
   const quiet: Quiet = { active: flags.logFormat === 'text' };
-  const repository = createRepository({
-    paths: all,
-    mode: flags.modelControlMode,
-    ...(flags.loadModel === undefined ? {} : { loadModels: flags.loadModel }),
-    pollMs: flags.repositoryPollSecs * 1000,
-    storeFiles: async (model, files) => {
-      const [{ storeFiles }, { defaultCacheDirectory }] = await Promise.all([import('../packaging/store-files.ts'), import('../packaging/content-store.ts')]);
-      return storeFiles(flags.cacheDir ?? defaultCacheDirectory(), model, files);
-    },
-    log: quietly(log, quiet),
-    responseCacheBytes: flags.responseCacheSize,
-    ...(flags.cacheDir === undefined ? {} : { cacheDirectory: flags.cacheDir }),
-    resources: readResources(flags.rateLimitResource ?? []),
-  });
+  const served = await createServedRepository(given, flags, readResources(flags.rateLimitResource ?? []), quietly(log, quiet));
+  const { repository } = served;
   const tracing = flags.traceUrl === undefined ? undefined : await (await import('../observability/tracing.ts')).startTracing({ url: flags.traceUrl, serviceName: flags.serverName, version, sampleRatio: 1 });
   const server = await startListeners(flags, repository, log, tracing);
   const stopped = untilStopped();
   try {
     const startedAtMs = performance.now();
-    const failures = await Promise.race([repository.start(), stopped.promise.then(() => undefined)]);
+    const failures = await Promise.race([served.start(), stopped.promise.then(() => undefined)]);
     if (failures !== undefined) {
       if (failures.length > 0 && flags.exitOnError) {
         throw new ModelportError('INVALID_MODEL', `${failures.map((failure) => failure.error.message).join('\n      ')}\n      (--exit-on-error=false serves the others)`);
@@ -57,13 +45,13 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
     await drain(server, flags, log);
   } finally {
     await server.close();
-    await release(repository, flags, log);
+    await release(served, flags, log);
     await tracing?.close();
     stopped.release();
   }
 }
 
-async function startListeners(flags: ServeFlags, repository: FolderModelRepository, log: Log, tracing: Tracing | undefined): Promise<RunningServer> {
+async function startListeners(flags: ServeFlags, repository: ModelRepository, log: Log, tracing: Tracing | undefined): Promise<RunningServer> {
   const metrics = createMetrics(repository);
   const port = (given: number | 'off') => (given === 'off' ? undefined : given);
   return startServer({
@@ -133,7 +121,7 @@ async function drain(server: RunningServer, flags: ServeFlags, log: Log): Promis
 }
 
 /** A run that never ends cannot be stopped in a thread, and keeps neither its model nor the server from going. */
-async function release(repository: FolderModelRepository, flags: ServeFlags, log: Log): Promise<void> {
+async function release(repository: AsyncDisposable, flags: ServeFlags, log: Log): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const waited = new Promise<'timeout'>((resolve) => (timer = setTimeout(() => resolve('timeout'), flags.drainTimeout)));
   if ((await Promise.race([repository[Symbol.asyncDispose](), waited])) === 'timeout') {

@@ -12,6 +12,7 @@ export interface ServeFlags {
   readonly repositoryPollSecs: number;
   readonly loadModel?: readonly string[];
   readonly exitOnError: boolean;
+  readonly watch: boolean;
   readonly serverName: string;
   readonly allowSharedMemory: boolean;
   readonly drainTimeout: number;
@@ -31,9 +32,9 @@ export interface ServeFlags {
 
 export function serveCommand(): Command {
   return new Command('serve')
-    .summary('serve models: page, REST, gRPC, documentation, metrics')
-    .description('Serves one or more models or folders of models.\n\nA flag wins over MODELPORT_<FLAG> in the environment, and that over modelport.yaml in this folder.')
-    .argument('[paths...]', 'model files, model folders or folders of models')
+    .summary('serve models and services: page, REST, gRPC, documentation, metrics')
+    .description('Serves one or more models, folders of models, or services.\n\nA flag wins over MODELPORT_<FLAG> in the environment, and that over modelport.yaml in this folder.')
+    .argument('[paths...]', 'model files, model folders, folders of models, or services written in TypeScript')
     .addOption(option('--host <address>', 'address to listen on; 0.0.0.0 for all').default('127.0.0.1'))
     .addOption(option('--http-port <port>', 'REST, page and documentation; 0 takes a free one, off has none').default(8000).argParser(parsePort))
     .addOption(new Option('--port <port>', 'the same as --http-port').argParser(parsePort))
@@ -44,6 +45,7 @@ export function serveCommand(): Command {
     .addOption(option('--repository-poll-secs <seconds>', 'how often poll mode looks again where file events fail').default(15).argParser(parsePositiveInteger))
     .addOption(option('--load-model <name>', 'in explicit mode: a model to load at the start, * for all; may be given several times').argParser(collect))
     .addOption(option('--exit-on-error [boolean]', 'exit when a model fails to load at the start').default(true).preset('true').argParser(parseSwitch))
+    .addOption(option('--watch [boolean]', 'load services again when their files are saved').default(false).preset('true').argParser(parseSwitch))
     .addOption(option('--server-name <name>', 'what the server calls itself').default('modelport'))
     .addOption(option('--api-key-file <file>', 'ask for one of these keys (one a line) for inference'))
     .addOption(option('--management-key-file <file>', 'ask for one of these keys for load, unload, settings and shared memory'))
@@ -67,6 +69,7 @@ Examples:
   modelport serve ./models --port 9000 --grpc-port off
   modelport serve iris.onnx digits/ --host 0.0.0.0 --api-key-file keys.txt
   modelport serve ./models --model-control-mode poll
+  modelport serve app.ts --watch
 `,
     )
     .action(async (paths: string[], _flags, command: Command) => {

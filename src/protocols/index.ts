@@ -3,6 +3,6 @@ import type { Protocol } from '../protocol.ts';
 import { documentation } from './documentation/routes.ts';
 import { openInference } from './open-inference/index.ts';
 import { page } from './page/routes.ts';
-import { predict } from './predict/index.ts';
+import { endpointRoutes, predict } from './predict/index.ts';
 
-export const protocols: readonly Protocol[] = [openInference, predict, documentation, page];
+export const protocols: readonly Protocol[] = [openInference, predict, endpointRoutes, documentation, page];

@@ -6,8 +6,18 @@ import type { InputProperty } from './input-schema.ts';
 
 const limits = { fields: 1000, files: 100, parts: 1100, fieldNameSize: 1000, headerPairs: 100 };
 
+export interface Parts {
+  readonly fields: [string, string][];
+  readonly files: [string, Uint8Array][];
+}
+
 /** Throws `INVALID_REQUEST` where the body is cut off or malformed, `INVALID_VALUE` where a part does not fit. */
-export function readMultipart(body: Uint8Array, contentType: string, properties: readonly InputProperty[]): Promise<Record<string, unknown>> {
+export async function readMultipart(body: Uint8Array, contentType: string, properties: readonly InputProperty[]): Promise<Record<string, unknown>> {
+  return assemble(await readParts(body, contentType), properties);
+}
+
+/** The parts in the order of the body. Throws `INVALID_REQUEST` where it is cut off or malformed. */
+export function readParts(body: Uint8Array, contentType: string): Promise<Parts> {
   return new Promise((resolve, reject) => {
     const fail = (reason: string, cause?: unknown): void => {
       reject(new ModelportError('INVALID_REQUEST', `the multipart body can't be read: ${reason}`, { at: 'body', ...(cause === undefined ? {} : { cause }) }));
@@ -34,16 +44,15 @@ export function readMultipart(body: Uint8Array, contentType: string, properties:
     parser.on('partsLimit', () => fail(`more than ${limits.parts} parts`));
     parser.on('error', (error) => fail((error as Error).message, error));
     parser.on('close', () => {
-      assemble(fields, files, properties).then(resolve, reject);
+      Promise.all(files.map(async ([name, content]): Promise<[string, Uint8Array]> => [name, await content])).then((read) => resolve({ fields, files: read }), reject);
     });
     parser.end(body);
   });
 }
 
-async function assemble(fields: [string, string][], files: [string, Promise<Uint8Array>][], properties: readonly InputProperty[]): Promise<Record<string, unknown>> {
+function assemble({ fields, files }: Parts, properties: readonly InputProperty[]): Record<string, unknown> {
   const value = fieldsValue(fields, properties);
-  for (const [name, content] of files) {
-    const bytes = await content;
+  for (const [name, bytes] of files) {
     const property = properties.find((each) => each.name === name);
     if (property?.types.includes('array') === true) {
       set(value, name, [...((value[name] as unknown[] | undefined) ?? []), bytes]);

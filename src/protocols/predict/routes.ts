@@ -3,12 +3,16 @@
  * answers a value by it. `POST /predict` where one model is served.
  */
 import type { Call } from '../../call.ts';
+import { asEndpoint } from '../../endpoint.ts';
 import { isModelportError, ModelportError } from '../../errors.ts';
 import type { HttpRequest, HttpResponse, ProtocolContext, Route } from '../../protocol.ts';
 import type { ServedModel } from '../../repository.ts';
 import { timingHeaders } from '../../timing-headers.ts';
+import { problemsOf } from '../../value-problem.ts';
+import { acceptedStream, streamAnswer } from './answer-stream.ts';
 import { describePredict } from './describe.ts';
 import { inputProperties } from './input-schema.ts';
+import { plain } from './plain.ts';
 import { readValue } from './read-value.ts';
 
 export function routes(context: ProtocolContext): Route[] {
@@ -69,6 +73,8 @@ async function predict(served: ServedModel, request: HttpRequest, call: Call): P
   }
   const value = await readValue(request, inputProperties(schema.input));
   call.throwIfCancelled();
+  const format = acceptedStream(request);
+  if (format !== undefined) return streamAnswer(asEndpoint(served)!, value, call, format, (error) => errorResponse(error).body as string);
   const answer = await model.predict(value, call);
   return {
     headers: { 'content-type': 'application/json', ...timingHeaders(call), 'modelport-model': `${encodeURIComponent(name)}/${encodeURIComponent(version)}` },
@@ -76,20 +82,14 @@ async function predict(served: ServedModel, request: HttpRequest, call: Call): P
   };
 }
 
-/** Values that JSON has no form for: bytes as base64, integers beyond 2^53 as text, numbers that are none as null. */
-export function plain(_key: string, value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
-  if (typeof value === 'bigint') return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
-  return value;
-}
-
-/** `{"error": text, "code": …, "at": field}`. */
+/** `{"error": text, "code": …, "at": field}`, and for endpoints of services FastAPI's `detail`. */
 export function errorResponse(error: unknown): HttpResponse {
   if (!isModelportError(error)) return { status: 500, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ error: 'internal error', code: 'INTERNAL' }) };
+  const problems = problemsOf(error)?.map((problem) => ({ ...problem, loc: ['body', ...problem.loc] }));
   const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterSeconds))) };
   return {
     status: error.httpStatus,
     headers: { 'content-type': 'application/json', ...retryAfter },
-    body: JSON.stringify({ error: error.message, code: error.code, ...(error.at === undefined ? {} : { at: error.at }) }),
+    body: JSON.stringify({ error: error.message, code: error.code, ...(error.at === undefined ? {} : { at: error.at }), ...(problems === undefined ? {} : { detail: problems }) }, plain),
   };
 }

@@ -1,0 +1,2 @@
+/** Where endpoints were defined, `file:line:column`, for messages about them. */
+export const definedAt: WeakMap<object, string | undefined> = new WeakMap();
