@@ -245,9 +245,16 @@ class Parser {
 
   #indices(): Expression {
     const place = this.#place();
+    if (this.#is(':')) return this.#slice(undefined, place);
     const elements = [this.#expression()];
+    if (this.#is(':')) return this.#slice(elements[0], place);
     while (this.#take(',') && !this.#is(']')) elements.push(this.#expression());
     return elements.length === 1 ? elements[0]! : { kind: 'tuple', place, elements };
+  }
+
+  #slice(start: Expression | undefined, place: Place): Expression {
+    this.#expect(':');
+    return { kind: 'slice', place, start, end: this.#is(']') ? undefined : this.#expression() };
   }
 
   #call(callee: Expression, place: Place): Expression {

@@ -17,6 +17,8 @@ export type Expression =
   | { readonly kind: 'attribute'; readonly place: Place; readonly object: Expression; readonly name: string }
   | { readonly kind: 'call'; readonly place: Place; readonly callee: Expression; readonly args: readonly Expression[]; readonly keywords: readonly Keyword[] }
   | { readonly kind: 'subscript'; readonly place: Place; readonly object: Expression; readonly index: Expression }
+  /** Only as an index. */
+  | { readonly kind: 'slice'; readonly place: Place; readonly start: Expression | undefined; readonly end: Expression | undefined }
   | { readonly kind: 'list' | 'tuple'; readonly place: Place; readonly elements: readonly Expression[] }
   | { readonly kind: 'dict'; readonly place: Place; readonly entries: readonly (readonly [Expression, Expression])[] }
   | { readonly kind: 'negate'; readonly place: Place; readonly operand: Expression };

@@ -1,0 +1,136 @@
+/** From an archive to a model: guesses what the inputs are, follows `forward`, names the outputs. */
+import { ModelportError, isModelportError } from '../../errors.ts';
+import { printable } from '../../formats/pickle/pickle-value.ts';
+import type { ImportOptions } from '../../importer.ts';
+import { ElementType } from '../../onnx/data-type.ts';
+import { foldConstants } from '../../onnx/fold-constants.ts';
+import { GraphBuilder } from '../../onnx/graph-builder.ts';
+import type { ModelProto } from '../../onnx/model-proto.ts';
+import { removeDeadCode } from '../../onnx/remove-dead-code.ts';
+import { shareSubexpressions } from '../../onnx/share-subexpressions.ts';
+import { LoweringContext } from '../aten/lowering.ts';
+import { lowerings } from '../aten/registry.ts';
+import { AtenTensor, AtenTuple } from '../aten/value.ts';
+import { FixedSize } from './fixed-size.ts';
+import { InputGuesses } from './guess-inputs.ts';
+import { Interpreter, ProgramRaised } from './interpreter.ts';
+import { isNumber, scalarType } from './program-numbers.ts';
+import { makeInputs, parametersOf, type InputGuess, type InputPlan } from './program-inputs.ts';
+import type { ScriptArchive } from './script-archive.ts';
+import { NamedTuple, ScriptDict, ScriptObject, type ScriptValue } from './script-value.ts';
+import type { FunctionDefinition } from './syntax.ts';
+
+const opset = 21;
+/** How many sizes a program may fix before it is given up. */
+const mostFixed = 12;
+
+/** Throws `INVALID_MODEL` naming the operator and its line in the archive, `INVALID_USAGE` for options that do not fit. */
+export function importProgram(archive: ScriptArchive, options: ImportOptions): ModelProto {
+  if (options.architecture !== undefined) throw new ModelportError('INVALID_USAGE', 'the file holds its program; an architecture is named for files of weights alone', { at: 'architecture' });
+  if (options.precision !== undefined) throw new ModelportError('INVALID_USAGE', 'a TorchScript program computes in the types that it says; leave the precision out', { at: 'precision' });
+  options.progress?.('reading the program', 0);
+  const guesses = guessInputs(archive, options);
+  const declarations = options.inputs ?? [];
+  const notes = new Set<string>();
+  const fixed = new Map<string, number>();
+  let model: ModelProto;
+  for (;;) {
+    notes.clear();
+    try {
+      model = follow(archive, { declarations, guesses, fixed }, (sentence) => notes.add(sentence));
+      break;
+    } catch (error) {
+      if (!(error instanceof FixedSize) || fixed.has(error.dimension) || fixed.size >= mostFixed) {
+        if (error instanceof FixedSize) throw new ModelportError('INVALID_MODEL', error.message);
+        throw error;
+      }
+      fixed.set(error.dimension, error.size);
+    }
+  }
+  options.progress?.('simplifying the graph', 0.7);
+  for (const [dimension, size] of fixed) options.note?.(`The size ${dimension} is ${size}: the program has it as a constant, as traced programs do. Trace it with the size that you need, or script it.`);
+  for (const [name, { shape }] of guesses) {
+    if (declarations.some((declaration) => declaration.name === name || declaration.name === undefined) || !model.graph!.input.some((input) => input.name === name)) continue;
+    options.note?.(`The input ${name} is taken to be [${shape.map((size) => (typeof size === 'string' ? (fixed.get(size) ?? size) : size)).join(', ')}], from the first layer that it reaches; declare it if that is wrong.`);
+  }
+  for (const note of notes) options.note?.(note);
+  return removeDeadCode(shareSubexpressions(foldConstants(removeDeadCode(model))));
+}
+
+function rootOf(run: Interpreter, archive: ScriptArchive): { readonly root: ScriptObject; readonly forward: FunctionDefinition } {
+  const root = run.weights.load(archive.module(), '');
+  if (!(root instanceof ScriptObject)) throw new ModelportError('INVALID_MODEL', `the archive holds ${run.describe(root)}, not a module`);
+  const forward = root.type.definition.methods.get('forward');
+  if (forward === undefined) {
+    const others = [...root.type.definition.methods.keys()].slice(0, 8).join(', ');
+    throw new ModelportError('INVALID_MODEL', `${printable(root.type.path)} has no method forward${others === '' ? '' : ` (it has ${printable(others)})`}; export it with a forward, which is what is served`);
+  }
+  return { root, forward };
+}
+
+function follow(archive: ScriptArchive, plan: InputPlan, note: (sentence: string) => void): ModelProto {
+  const graph = new GraphBuilder({ opset });
+  const context = new LoweringContext({ graph, lowerings, note });
+  const run = new Interpreter(archive, context);
+  const { root, forward } = rootOf(run, archive);
+  let result: ScriptValue;
+  try {
+    result = run.callMethod(root, 'forward', [], makeInputs(run, forward, plan));
+  } catch (error) {
+    if (error instanceof ProgramRaised) throw run.refuse(`the program raises for every input: ${printable(error.message)}`);
+    throw error;
+  }
+  context.sourceLine = undefined;
+  const written = run.writtenWeights;
+  if (written.length > 0) throw run.refuse(`the model changes ${printable(written.slice(0, 3).join(', '))}: it keeps state from one call to the next (or is in training mode), which is not imported. Call eval() before saving, or give the state as an input and output of forward`);
+  const outputs = new Map<string, AtenTensor>();
+  collectOutputs(run, result, '', outputs);
+  if (outputs.size === 0) throw run.refuse('forward gives no tensor');
+  for (const [name, tensor] of outputs) graph.output(context.read(tensor), name);
+  return graph.build({ name: root.type.definition.name, producer: { name: 'modelport', version: '' }, docString: `${root.type.path} (TorchScript)`, metadata: { framework: 'torchscript', model: root.type.path.replace(/^__torch__\./, '').replaceAll(/___torch_mangle_\d+\./g, '') } });
+}
+
+/** Names: of a dict its keys, of a NamedTuple its fields, else `output`, and with an index where there are several. */
+function collectOutputs(run: Interpreter, value: ScriptValue, name: string, outputs: Map<string, AtenTensor>): void {
+  const join = (part: string): string => (name === '' ? part : `${name}_${part}`);
+  if (value instanceof AtenTensor) outputs.set(unique(name === '' ? 'output' : name, outputs), value);
+  else if (isNumber(value)) {
+    if (name === '' || scalarType(value) !== undefined) outputs.set(unique(name === '' ? 'output' : name, outputs), run.context.tensorOfScalar(value, false));
+  } else if (value instanceof NamedTuple) for (const [index, item] of value.items.entries()) collectOutputs(run, item, join(value.fields[index]!), outputs);
+  else if (value instanceof AtenTuple || Array.isArray(value)) {
+    const items = Array.isArray(value) ? value : value.items;
+    for (const [index, item] of items.entries()) collectOutputs(run, item, items.length === 1 && name === '' ? 'output' : name === '' ? `output_${index}` : join(String(index)), outputs);
+  } else if (value instanceof ScriptDict) for (const [key, item] of value.entries) collectOutputs(run, item, join(String(key).replaceAll(/[^\w.-]/g, '_')), outputs);
+  else if (value instanceof ScriptObject && value.name === undefined) for (const attribute of value.attributeNames) collectOutputs(run, value.get(attribute) ?? null, join(attribute), outputs);
+  else if (value === null || typeof value === 'string') run.context.note(`The output ${name === '' ? 'of forward' : name} is ${value === null ? 'None' : 'a text'} and is left out.`);
+  else throw run.refuse(`forward gives ${run.describe(value)}${name === '' ? '' : ` as ${printable(name)}`}, which cannot be an output`);
+}
+
+function unique(name: string, taken: ReadonlyMap<string, unknown>): string {
+  let candidate = name;
+  for (let number = 2; taken.has(candidate); number++) candidate = `${name}_${number}`;
+  return candidate;
+}
+
+/** Follows the program without knowing its inputs, for as long as that goes. */
+function guessInputs(archive: ScriptArchive, options: ImportOptions): Map<string, InputGuess> {
+  const context = new LoweringContext({ graph: new GraphBuilder({ opset }), lowerings });
+  const run = new Interpreter(archive, context);
+  const { root, forward } = rootOf(run, archive);
+  const guesses = new InputGuesses();
+  const parameters = parametersOf(forward);
+  if (parameters.every(({ name, type }) => type.name !== 'Tensor' || options.inputs?.some((input) => input.name === name) === true)) return guesses.found;
+  run.guesses = guesses;
+  try {
+    run.callMethod(root, 'forward', [], new Map(parameters.filter(({ hasInitial }) => !hasInitial).map(({ name }) => [name, guesses.input(name)])));
+  } catch (error) {
+    // Only the first layers matter; what cannot be imported is said when the program is followed in earnest.
+    if (!isModelportError(error) && !(error instanceof ProgramRaised)) throw error;
+  }
+  for (const { name, type, hasInitial } of parameters) {
+    if (hasInitial || type.name !== 'Tensor' || guesses.found.has(name)) continue;
+    // Names that the models of Hugging Face's library have.
+    if (/^(?:decoder_)?(?:input_ids|attention_mask|token_type_ids|position_ids|segment_ids)$/.test(name)) guesses.found.set(name, { elementType: ElementType.INT64, shape: ['batch', name.startsWith('decoder_') ? 'decoder_sequence' : 'sequence'] });
+  }
+  return guesses.found;
+}

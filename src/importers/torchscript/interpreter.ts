@@ -1,0 +1,477 @@
+/**
+ * Runs a TorchScript program without its tensors: statement by statement, as PyTorch would, with values of a graph where tensors would be.
+ * What does not depend on an input is computed now; what does becomes nodes.
+ */
+import { printable } from '../../formats/pickle/pickle-value.ts';
+import type { LoweringContext } from '../aten/lowering.ts';
+import { AtenTensor, AtenTuple, describeValue, type AtenValue } from '../aten/value.ts';
+import { runFor, runIf, runWhile } from './control-flow.ts';
+import type { InputGuesses } from './guess-inputs.ts';
+import { Heap } from './heap.ts';
+import { ValueLoader } from './load-value.ts';
+import { callOperator } from './call-operator.ts';
+import { keyOf } from './program-operators.ts';
+import { isNumber, negate, toBool, toFloat, toInt } from './program-numbers.ts';
+import type { ScriptArchive } from './script-archive.ts';
+import { hasType, nameOfScriptType, pathOf, typeOf } from './script-type.ts';
+import { Absent, EnumMember, NamedTuple, ScriptClass, ScriptDict, ScriptFunction, ScriptObject, TensorSequence, Unknown, asAten, type ScriptValue } from './script-value.ts';
+import type { Expression, FunctionDefinition, Place, Statement } from './syntax.ts';
+
+/** The program stops itself: `raise`. */
+export class ProgramRaised extends Error {}
+
+export interface Frame {
+  readonly definition: FunctionDefinition;
+  readonly variables: Map<string, ScriptValue>;
+}
+
+export interface Returned {
+  readonly value: ScriptValue;
+}
+
+/** What a file may cost. Models of a thousand layers take a tenth. */
+const limits = { steps: 3_000_000, operators: 150_000, depth: 150 } as const;
+
+export class Interpreter {
+  readonly context: LoweringContext;
+  readonly archive: ScriptArchive;
+  readonly heap: Heap;
+  readonly frames: Frame[] = [];
+  /** Lists and dicts that differ between paths in a way that no graph can hold: why. */
+  readonly unusable = new WeakMap<object, string>();
+  readonly weights: ValueLoader;
+  readonly constants: ValueLoader;
+  /** Set while inputs are guessed. */
+  guesses: InputGuesses | undefined;
+  /** How many branches and loops of the graph are open. */
+  bodyDepth = 0;
+  /** Attributes of modules that were read before they were set, and those that were set. */
+  readonly #read = new WeakMap<ScriptObject, Set<string>>();
+  readonly #set = new WeakMap<ScriptObject, Set<string>>();
+  #steps = 0;
+  #operators = 0;
+  #place: Place | undefined;
+
+  constructor(archive: ScriptArchive, context: LoweringContext) {
+    this.archive = archive;
+    this.context = context;
+    this.heap = new Heap((problem) => this.refuse(problem));
+    this.weights = new ValueLoader(archive, context, this.heap, 'data');
+    this.constants = new ValueLoader(archive, context, this.heap, 'constants');
+  }
+
+  // ---- errors
+
+  refuse(problem: string): Error {
+    return this.context.refuse(problem);
+  }
+
+  fail(problem: string): never {
+    throw this.refuse(problem);
+  }
+
+  /** The program itself says that something is wrong. */
+  raised(message: string): ProgramRaised {
+    return new ProgramRaised(message);
+  }
+
+  describe(value: ScriptValue | undefined): string {
+    if (value instanceof ScriptObject) return `a ${value.type.path}`;
+    if (value instanceof ScriptDict) return 'a dict';
+    if (value instanceof Absent) return 'a value that is not there on every path';
+    if (value instanceof Unknown) return 'a value that is not known yet';
+    if (value instanceof EnumMember) return `${value.type.path}.${value.name}`;
+    if (value instanceof ScriptFunction || value instanceof ScriptClass) return 'a function or class';
+    if (value instanceof TensorSequence) return 'a list whose length depends on the input';
+    return describeValue(value);
+  }
+
+  // ---- calls
+
+  callMethod(self: ScriptObject, name: string, args: readonly ScriptValue[], keywords: ReadonlyMap<string, ScriptValue> = new Map()): ScriptValue {
+    const definition = self.type.definition.methods.get(name);
+    if (definition === undefined) throw this.refuse(`${printable(self.type.path)} has no method ${printable(name)}`);
+    return this.call(new ScriptFunction(definition, self), args, keywords);
+  }
+
+  call({ definition, self }: ScriptFunction, args: readonly ScriptValue[], keywords: ReadonlyMap<string, ScriptValue>): ScriptValue {
+    if (this.frames.length >= limits.depth) throw this.refuse(`functions call each other more than ${limits.depth} deep`);
+    const variables = this.#bind(definition, self === undefined ? args : [self, ...args], keywords);
+    const frame: Frame = { definition, variables };
+    const place = this.#place;
+    const run = (): ScriptValue => this.execute(definition.body, frame)?.value ?? null;
+    this.frames.push(frame);
+    try {
+      const scope = self?.name?.split('.').at(-1);
+      return scope === undefined || scope === '' ? run() : this.context.graph.scope(scope, run);
+    } finally {
+      this.frames.pop();
+      if (place !== undefined) this.#at(place);
+    }
+  }
+
+  #bind(definition: FunctionDefinition, args: readonly ScriptValue[], keywords: ReadonlyMap<string, ScriptValue>): Map<string, ScriptValue> {
+    const variables = new Map<string, ScriptValue>();
+    if (args.length > definition.parameters.length) throw this.refuse(`${printable(definition.name)} is called with ${args.length} arguments; it takes ${definition.parameters.length}`);
+    for (const [index, parameter] of definition.parameters.entries()) {
+      const given = index < args.length ? args[index] : keywords.get(parameter.name);
+      if (given !== undefined) variables.set(parameter.name, given);
+      else if (parameter.initial !== undefined) variables.set(parameter.name, this.evaluate(parameter.initial, { definition, variables }));
+      else throw this.refuse(`${printable(definition.name)} is called without its argument ${printable(parameter.name)}`);
+    }
+    return variables;
+  }
+
+  // ---- statements
+
+  execute(statements: readonly Statement[], frame: Frame): Returned | undefined {
+    for (const statement of statements) {
+      const returned = this.#statement(statement, frame);
+      if (returned !== undefined) return returned;
+    }
+    return undefined;
+  }
+
+  #statement(statement: Statement, frame: Frame): Returned | undefined {
+    this.#at(statement.place);
+    this.#step();
+    switch (statement.kind) {
+      case 'assign':
+        this.#assign(statement, this.evaluate(statement.value, frame), frame);
+        return undefined;
+      case 'expression':
+        this.evaluate(statement.value, frame);
+        return undefined;
+      case 'if':
+        return runIf(this, frame, statement);
+      case 'while':
+        return runWhile(this, frame, statement);
+      case 'for':
+        return runFor(this, frame, statement);
+      case 'with': {
+        const context = this.evaluate(statement.context, frame);
+        if (!(context instanceof ScriptObject) || !/\.(?:grad_mode|autocast_mode)\.|no_grad|inference_mode|enable_grad|autocast|record_function/.test(context.type.path)) throw this.refuse(`'with' is used with ${this.describe(context)}`);
+        if (statement.target?.kind === 'name') frame.variables.set(statement.target.name, context);
+        return this.execute(statement.body, frame);
+      }
+      case 'assert': {
+        const condition = this.truth(this.evaluate(statement.condition, frame));
+        if (condition === false) throw this.raised('AssertionError');
+        return undefined;
+      }
+      case 'return':
+        return { value: statement.value === undefined ? null : this.evaluate(statement.value, frame) };
+      case 'pass':
+        return undefined;
+    }
+  }
+
+  #assign(statement: Statement & { kind: 'assign' }, value: ScriptValue, frame: Frame): void {
+    if (!statement.unpack) {
+      this.assignTo(statement.targets[0]!, value, frame);
+      return;
+    }
+    if (value instanceof Unknown) {
+      for (const target of statement.targets) this.assignTo(target, value, frame);
+      return;
+    }
+    const items = value instanceof AtenTuple ? value.items : Array.isArray(value) ? value : this.fail(`${this.describe(value)} is taken apart`);
+    if (items.length !== statement.targets.length) throw this.raised(`ValueError: ${statement.targets.length} values are expected, but there are ${items.length}`);
+    const copy = [...items];
+    for (const [index, target] of statement.targets.entries()) this.assignTo(target, copy[index]!, frame);
+  }
+
+  assignTo(target: Expression, value: ScriptValue, frame: Frame): void {
+    if (target.kind === 'name') frame.variables.set(target.name, value);
+    else if (target.kind === 'attribute') this.#setAttribute(this.evaluate(target.object, frame), target.name, value);
+    else if (target.kind === 'tuple' || target.kind === 'list') {
+      const items = value instanceof AtenTuple ? value.items : Array.isArray(value) ? [...value] : this.fail(`${this.describe(value)} is taken apart`);
+      if (items.length !== target.elements.length) throw this.raised('ValueError: too many or too few values to unpack');
+      for (const [index, element] of target.elements.entries()) this.assignTo(element, items[index]!, frame);
+    } else if (target.kind === 'subscript') {
+      callOperator(this, 'aten', '_set_item', [this.evaluate(target.object, frame), this.evaluate(target.index, frame), value], new Map());
+    } else throw this.refuse('something is assigned to what is no variable');
+  }
+
+  /** What a module keeps lives on to the next call. That is harmless where nothing reads it before it is set again. */
+  #setAttribute(object: ScriptValue, name: string, value: ScriptValue): void {
+    if (!(object instanceof ScriptObject)) throw this.refuse(`an attribute of ${this.describe(object)} is set`);
+    const before = object.attributes.get(name) ?? object.get(name);
+    if (before === value && !(value instanceof AtenTensor)) return;
+    if (object.name !== undefined && (this.#read.get(object)?.has(name) === true || this.bodyDepth > 0)) {
+      const path = object.name === '' ? name : `${object.name}.${name}`;
+      throw this.refuse(`the model changes its attribute ${printable(path)}, which it also reads: it keeps state from one call to the next, which is not imported. Give the state as an input and output of forward instead`);
+    }
+    this.heap.changing(object);
+    object.attributes.set(name, value);
+    if (object.name !== undefined) addTo(this.#set, object, name);
+  }
+
+  attribute(object: ScriptValue, name: string): ScriptValue {
+    if (object instanceof ScriptObject) {
+      const found = object.get(name);
+      if (found !== undefined) {
+        if (object.name !== undefined && this.#set.get(object)?.has(name) !== true) addTo(this.#read, object, name);
+        return found;
+      }
+      const constant = object.type.definition.constants.get(name);
+      if (constant !== undefined) return this.evaluate(constant, { definition: emptyFunction(constant.place), variables: new Map() });
+      const method = object.type.definition.methods.get(name);
+      if (method !== undefined) return new ScriptFunction(method, object);
+      if (object.type.definition.attributes.has(name)) return null;
+      throw this.refuse(`${printable(object.type.path)} has no attribute ${printable(name)}`);
+    }
+    if (object instanceof NamedTuple) {
+      const index = object.fields.indexOf(name);
+      if (index !== -1) return object.items[index]!;
+    }
+    if (object instanceof EnumMember) {
+      if (name === 'name') return object.name;
+      if (name === 'value') return object.value;
+    }
+    if (object instanceof ScriptClass && object.definition.base === 'Enum') {
+      const member = object.definition.constants.get(name);
+      if (member !== undefined) return new EnumMember(object, name, this.evaluate(member, { definition: emptyFunction(member.place), variables: new Map() }));
+    }
+    if (object instanceof AtenTensor || object instanceof Unknown) return callOperator(this, 'prim', name, [object], new Map());
+    throw this.refuse(`the attribute ${printable(name)} of ${this.describe(object)} is read`);
+  }
+
+  // ---- expressions
+
+  evaluate(expression: Expression, frame: Frame): ScriptValue {
+    this.#step();
+    switch (expression.kind) {
+      case 'name':
+        return this.#variable(expression.name, frame);
+      case 'int':
+        return BigInt.asIntN(64, expression.value);
+      case 'float':
+      case 'string':
+      case 'constant':
+        return expression.value;
+      case 'list':
+        return expression.elements.map((element) => asAten(this.evaluate(element, frame)));
+      case 'tuple':
+        return new AtenTuple(expression.elements.map((element) => asAten(this.evaluate(element, frame))));
+      case 'dict':
+        return new ScriptDict(expression.entries.map(([key, value]) => [keyOf(this, this.evaluate(key, frame)), this.evaluate(value, frame)]));
+      case 'negate': {
+        const value = this.evaluate(expression.operand, frame);
+        return isNumber(value) ? negate(value, this.context) : callOperator(this, 'aten', 'neg', [value], new Map());
+      }
+      case 'attribute':
+        return this.#path(expression, frame) ?? this.attribute(this.evaluate(expression.object, frame), expression.name);
+      case 'subscript':
+        return this.#subscript(this.evaluate(expression.object, frame), expression.index, frame);
+      case 'call':
+        return this.#call(expression, frame);
+      case 'slice':
+        throw this.refuse('a slice stands outside of an index');
+    }
+  }
+
+  #variable(name: string, frame: Frame): ScriptValue {
+    const value = frame.variables.get(name);
+    if (value === undefined) throw this.refuse(`the variable ${printable(name)} is read, but not set`);
+    if (value instanceof Absent && !value.isAnything) throw this.refuse(value.reason);
+    return value;
+  }
+
+  /** What a dotted name means that begins with no variable. Undefined where it begins with one. */
+  #path(expression: Expression, frame: Frame): ScriptValue | undefined {
+    const path = pathOf(expression);
+    if (path === undefined || frame.variables.has(path.slice(0, path.indexOf('.')))) return undefined;
+    if (path.startsWith('CONSTANTS.')) {
+      const pickled = this.archive.constant(path.slice(10));
+      if (pickled === undefined) throw this.refuse(`the archive has no constant ${printable(path)}`);
+      return this.constants.load(pickled, path.slice(10));
+    }
+    if (!path.startsWith('__torch__.')) throw this.refuse(`the name ${printable(path)} is not known`);
+    const definition = this.archive.function(path);
+    if (definition !== undefined) return new ScriptFunction(definition);
+    const type = this.archive.class(path);
+    if (type !== undefined) return type;
+    // A member of an Enum.
+    const dot = path.lastIndexOf('.');
+    const owner = this.archive.class(path.slice(0, dot));
+    if (owner !== undefined && owner.definition.base === 'Enum') return this.attribute(owner, path.slice(dot + 1));
+    throw this.refuse(`${printable(path)} is not in the archive`);
+  }
+
+  #subscript(object: ScriptValue, index: Expression, frame: Frame): ScriptValue {
+    if (object instanceof Unknown) return new Unknown(object.input, undefined);
+    if (index.kind === 'slice') {
+      const start = index.start === undefined ? null : this.evaluate(index.start, frame);
+      const end = index.end === undefined ? null : this.evaluate(index.end, frame);
+      if (object instanceof AtenTuple) {
+        const cut = callOperator(this, 'aten', 'slice', [[...object.items], start, end], new Map());
+        return new AtenTuple(cut as AtenValue[]);
+      }
+      return callOperator(this, 'aten', 'slice', [object, ...(object instanceof AtenTensor ? [0n] : []), start, end], new Map());
+    }
+    const key = this.evaluate(index, frame);
+    if (object instanceof AtenTuple) {
+      if (typeof key !== 'bigint') throw this.refuse(`a tuple is indexed with ${this.describe(key)}`);
+      const found = object.items.at(Number(key));
+      if (found === undefined) throw this.raised('IndexError: tuple index out of range');
+      return found;
+    }
+    if (object instanceof AtenTensor) return callOperator(this, 'aten', 'select', [object, 0n, key], new Map());
+    return callOperator(this, 'aten', '__getitem__', [object, key], new Map());
+  }
+
+  #call(expression: Expression & { kind: 'call' }, frame: Frame): ScriptValue {
+    const { callee } = expression;
+    this.#at(expression.place);
+    if (callee.kind === 'name' && !frame.variables.has(callee.name)) return this.#builtin(callee.name, expression, frame);
+    const path = pathOf(callee);
+    const root = path?.slice(0, path.indexOf('.'));
+    const inner = callee.kind === 'attribute' ? callee : undefined;
+    if (path !== undefined && root !== undefined && inner !== undefined && !frame.variables.has(root)) {
+      if (root === 'torch' || root === 'ops') {
+        const [args, keywords] = this.#arguments(expression, frame);
+        this.#at(expression.place);
+        const parts = path.split('.');
+        if (root === 'torch') return callOperator(this, 'aten', parts.at(-1)!, args, keywords);
+        return callOperator(this, parts.slice(1, -1).join('.'), parts.at(-1)!, args, keywords);
+      }
+      if (root === '__torch__' && inner.name === '__new__') {
+        const type = this.archive.class(path.slice(0, -'.__new__'.length));
+        if (type === undefined) throw this.refuse(`${printable(path)} is not in the archive`);
+        return new ScriptObject(type, new Map());
+      }
+    }
+    const target = inner === undefined ? this.evaluate(callee, frame) : (this.#path(inner, frame) ?? this.#member(inner, frame));
+    const [args, keywords] = this.#arguments(expression, frame);
+    this.#at(expression.place);
+    if (target instanceof ScriptFunction) return this.call(target, args, keywords);
+    if (target instanceof ScriptClass) return this.#construct(target, args, keywords);
+    throw this.refuse(`${this.describe(target)} is called`);
+  }
+
+  /** A method is not an attribute that is read. */
+  #member(callee: Expression & { kind: 'attribute' }, frame: Frame): ScriptValue {
+    const object = this.evaluate(callee.object, frame);
+    if (object instanceof ScriptObject) {
+      const method = object.type.definition.methods.get(callee.name);
+      if (method !== undefined) return new ScriptFunction(method, object);
+    }
+    return this.attribute(object, callee.name);
+  }
+
+  #construct(type: ScriptClass, args: readonly ScriptValue[], keywords: ReadonlyMap<string, ScriptValue>): ScriptValue {
+    if (type.definition.base === 'NamedTuple') {
+      const fields = [...type.definition.attributes.keys()];
+      return new NamedTuple(type, fields, fields.map((field, index) => asAten(args[index] ?? keywords.get(field) ?? this.fail(`${printable(type.path)} is made without ${printable(field)}`))));
+    }
+    const object = new ScriptObject(type, new Map());
+    if (type.definition.methods.has('__init__')) this.callMethod(object, '__init__', args, keywords);
+    return object;
+  }
+
+  #arguments({ args, keywords }: Expression & { kind: 'call' }, frame: Frame): [ScriptValue[], Map<string, ScriptValue>] {
+    return [args.map((argument) => this.evaluate(argument, frame)), new Map(keywords.map(({ name, value }) => [name, this.evaluate(value, frame)]))];
+  }
+
+  #builtin(name: string, expression: Expression & { kind: 'call' }, frame: Frame): ScriptValue {
+    const [first, second] = expression.args;
+    const value = (argument: Expression | undefined): ScriptValue => (argument === undefined ? this.fail(`${name}() is called without an argument`) : this.evaluate(argument, frame));
+    switch (name) {
+      case 'annotate': {
+        const type = typeOf(first);
+        const annotated = value(second);
+        return type === undefined ? annotated : this.#convert(annotated, type.name);
+      }
+      case 'unchecked_cast':
+        return value(second);
+      case 'uninitialized':
+        return new Absent(`a variable of type ${nameOfScriptType(typeOf(first) ?? { name: 'Any', parameters: [] })} is read that is not set`, true);
+      case 'isinstance': {
+        const given = value(first);
+        if (given instanceof Unknown) return true;
+        const types = second === undefined ? [] : (second.kind === 'list' || second.kind === 'tuple') && second.elements.length > 0 ? second.elements : [second];
+        const answers = types.map((type) => {
+          const wanted = typeOf(type);
+          return wanted === undefined ? undefined : hasType(given, wanted);
+        });
+        if (answers.includes(true)) return true;
+        if (answers.includes(undefined)) throw this.refuse(`whether ${this.describe(given)} is an instance of a type cannot be told`);
+        return false;
+      }
+      case 'int':
+      case 'float':
+      case 'bool':
+        return this.#convert(value(first), name);
+      case 'str':
+        return callOperator(this, 'aten', 'str', [value(first)], new Map());
+      case 'len':
+        return callOperator(this, 'aten', 'len', [value(first)], new Map());
+      case 'getattr':
+        return this.attribute(value(first), this.#text(value(second)));
+      case 'hasattr': {
+        const object = value(first);
+        const attribute = this.#text(value(second));
+        return object instanceof ScriptObject && (object.attributeNames.includes(attribute) || object.type.definition.methods.has(attribute));
+      }
+      case 'setattr':
+        this.#setAttribute(value(first), this.#text(value(second)), value(expression.args[2]));
+        return null;
+      case 'print':
+        return null;
+      default:
+        throw this.refuse(`${printable(name)}() is not imported`);
+    }
+  }
+
+  #text(value: ScriptValue): string {
+    return typeof value === 'string' ? value : this.fail(`an attribute is named ${this.describe(value)}`);
+  }
+
+  /** Numbers of another kind, and tensors of one element as numbers. */
+  #convert(value: ScriptValue, type: string): ScriptValue {
+    if (type !== 'int' && type !== 'float' && type !== 'bool') return value;
+    if (isNumber(value)) return type === 'int' ? toInt(value, this.context) : type === 'float' ? toFloat(value, this.context) : toBool(value, this.context);
+    if (value instanceof Absent || value === null) return value;
+    return callOperator(this, 'aten', type === 'int' ? 'Int' : type === 'float' ? 'Float' : 'Bool', [value], new Map());
+  }
+
+  /** A condition: known now, or a value of the graph. */
+  truth(value: ScriptValue): ReturnType<typeof toBool> {
+    if (isNumber(value)) return toBool(value, this.context);
+    const converted = value instanceof AtenTensor ? callOperator(this, 'aten', 'Bool', [value], new Map()) : null;
+    if (!isNumber(converted)) throw this.refuse(`a condition is ${this.describe(value)}`);
+    return toBool(converted, this.context);
+  }
+
+  // ---- limits
+
+  #step(): void {
+    if (++this.#steps > limits.steps) throw this.refuse(`the program takes more than ${limits.steps} steps to follow; does it loop?`);
+  }
+
+  /** To be called for each operator of tensors. */
+  countOperator(): void {
+    if (++this.#operators > limits.operators) throw this.refuse(`the program runs more than ${limits.operators} operators`);
+  }
+
+  #at(place: Place): void {
+    this.#place = place;
+    this.context.sourceLine = `${place.file}, line ${place.line}`;
+  }
+
+  /** Weights that the program wrote, by name: such a model changes with each call. */
+  get writtenWeights(): string[] {
+    return [...this.weights.written, ...this.constants.written];
+  }
+}
+
+function addTo(names: WeakMap<ScriptObject, Set<string>>, object: ScriptObject, name: string): void {
+  const known = names.get(object);
+  if (known === undefined) names.set(object, new Set([name]));
+  else known.add(name);
+}
+
+function emptyFunction(place: Place): FunctionDefinition {
+  return { name: '', place, parameters: [], result: undefined, body: [] };
+}
