@@ -91,7 +91,7 @@ async function compare({ file, samples, parameters }) {
 
 function writeTable({ versions, rows }) {
   const list = architectures.map(({ name }) => [name, rows[name]]).filter(([, row]) => row !== undefined);
-  const dates = list.map(([, row]) => row.date).sort();
+  const dates = list.map(([, row]) => row.date).sort((left, right) => (left < right ? -1 : 1));
   const table = [
     `${list.length} architectures, ${list.filter(([, row]) => row.outcome === 'equal').length} equal; torch ${versions.torch}, torchvision ${versions.torchvision}, ${dates[0]}${dates.at(-1) === dates[0] ? '' : ` to ${dates.at(-1)}`}.`,
     '',

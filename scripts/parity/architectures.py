@@ -32,7 +32,7 @@ def randomize(model, size, calm):
     Deep networks of random weights can double the smallest difference with every block, until torch in float32 agrees with torch in float64 no more;
     `calm` lets constants weigh more in them.
     """
-    least, most, offset = (0.2, 0.6, 0.5) if calm else (0.6, 1.4, 0.1)
+    least, most, offset = (0.2, 0.5, 0.6) if calm else (0.6, 1.4, 0.1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() <= 1 or float(parameter.std()) == 0 or "layer_scale" in name:

@@ -11,6 +11,7 @@ import { regnet } from './regnet.ts';
 import { resnet } from './resnet.ts';
 import { shufflenet } from './shufflenet.ts';
 import { squeezenet } from './squeezenet.ts';
+import { swinTransformer } from './swin-transformer.ts';
 import { vgg } from './vgg.ts';
 import { visionTransformer } from './vision-transformer.ts';
 
@@ -23,6 +24,7 @@ export const architectures: readonly Architecture[] = [
   ...efficientnetLite,
   ...convnext,
   ...visionTransformer,
+  ...swinTransformer,
   ...alexnet,
   ...squeezenet,
   ...shufflenet,
