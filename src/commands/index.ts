@@ -1,6 +1,7 @@
 /** The registry of commands, in the order of the help. Each file defines one; what it needs it imports when it runs. */
 import type { Command } from 'commander';
 import { benchCommand } from './bench.ts';
+import { buildCommand } from './build.ts';
 import { completionCommand } from './completion.ts';
 import { importCommand } from './import.ts';
 import { inspectCommand } from './inspect.ts';
@@ -8,4 +9,4 @@ import { predictCommand } from './predict.ts';
 import { serveCommand } from './serve.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, typesCommand, completionCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, buildCommand, typesCommand, completionCommand];

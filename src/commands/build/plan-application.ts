@@ -1,0 +1,109 @@
+/** What of a person's folders goes into an image or bundle, and where: models below `models/`, services below `app/`. */
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, relative, sep } from 'node:path';
+import { parseDocument } from 'yaml';
+import { ModelportError } from '../../errors.ts';
+import { listApplicationFiles, type ApplicationOptions } from '../../packaging/image/application-files.ts';
+import { findModels, type FoundModel } from '../../serving/model-layout.ts';
+import { foreignConfigs, formats } from '../compose.ts';
+import { fetchFiles, isReference } from '../fetch-files.ts';
+
+export interface PlannedFile {
+  /** Below the root: `models/digits/model.onnx`. */
+  readonly path: string;
+  /** On this machine; undefined where the content is made. */
+  readonly source?: string;
+  readonly content?: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+export interface PlannedApplication {
+  /** By path. */
+  readonly files: readonly PlannedFile[];
+  readonly models: readonly FoundModel[];
+  /** Services, as paths below the root. */
+  readonly services: readonly string[];
+}
+
+const serviceEndings = new Set(['.ts', '.mts', '.js', '.mjs']);
+
+/** Throws `INVALID_USAGE` where there is nothing to serve, two things want one place, or something must not go out. */
+export async function planApplication(paths: readonly string[], options: ApplicationOptions & { readonly cacheDirectory?: string }): Promise<PlannedApplication> {
+  const files = new Map<string, PlannedFile>();
+  const models: FoundModel[] = [];
+  const services: string[] = [];
+  const add = (file: PlannedFile): void => {
+    const other = files.get(file.path);
+    if (other !== undefined && other.source !== file.source) throw new ModelportError('INVALID_USAGE', `${other.source} and ${file.source} both want to be ${file.path}: build them apart, or rename one`, { at: file.path });
+    files.set(file.path, file);
+  };
+  for (const path of paths) {
+    const status = await stat(path).catch((cause: unknown) => {
+      throw new ModelportError('INVALID_USAGE', `can't build ${path}: there is no such file or folder`, { at: path, cause });
+    });
+    if (status.isFile() && serviceEndings.has(extname(path))) {
+      const folder = dirname(path);
+      for (const file of await listApplicationFiles(folder, options)) add({ ...file, path: `app/${file.path}` });
+      services.push(`app/${basename(path)}`);
+      continue;
+    }
+    const found = [...(await findModels([path], { formats, foreignConfigs })).models.values()];
+    const problem = found.find((model) => model.problem !== undefined)?.problem;
+    if (problem !== undefined) throw problem;
+    if (found.length === 0) throw new ModelportError('INVALID_USAGE', `there are no models in ${path}`, { at: path });
+    models.push(...found);
+    const root = await realpath(status.isFile() ? dirname(path) : path);
+    const alone = found.length === 1 && found[0]!.directory === root;
+    const prefix = alone && !(status.isFile() && !isDefaultFile(basename(path))) ? `models/${found[0]!.name}` : 'models';
+    const taken = status.isFile() ? await beside(root, basename(path), options) : await listApplicationFiles(path, options);
+    for (const file of taken) add({ ...file, path: `${prefix}/${file.path}` });
+    for (const model of found) await fetchInto(model, root, prefix, files, options.cacheDirectory);
+  }
+  const names = new Set<string>();
+  for (const { name } of models) {
+    if (names.has(name)) throw new ModelportError('INVALID_USAGE', `two models are called '${name}': rename one`, { at: name });
+    names.add(name);
+  }
+  return { files: [...files.values()].sort((left, right) => (left.path < right.path ? -1 : 1)), models, services };
+}
+
+function isDefaultFile(name: string): boolean {
+  return formats.some(({ defaultFiles }) => defaultFiles.includes(name));
+}
+
+/** A single file, and what belongs to it. */
+async function beside(folder: string, name: string, options: ApplicationOptions): Promise<{ readonly path: string; readonly source: string; readonly sizeBytes: number }[]> {
+  const stem = name.slice(0, name.length - extname(name).length);
+  const shared = isDefaultFile(name) ? ['model.yaml', 'model.yml', 'labels.txt', ...foreignConfigs.map(({ fileName }) => fileName)] : [];
+  const wanted = (await readdir(folder)).filter((other) => other === name || other.startsWith(`${stem}.`) || other.startsWith(`${stem}_`) || shared.includes(other));
+  const others = (await readdir(folder)).filter((other) => !wanted.includes(other));
+  return await listApplicationFiles(folder, { ...options, excluded: [...(options.excluded ?? []), ...others.map((other) => other.replaceAll('*', '\\*'))] });
+}
+
+/** A model whose config says where to get its files takes them along, and a config that names them as they lie there. */
+async function fetchInto(model: FoundModel, root: string, prefix: string, files: Map<string, PlannedFile>, cacheDirectory: string | undefined): Promise<void> {
+  const { file, files: more = {} } = model.config?.config ?? {};
+  const main = file !== undefined && isReference(file) ? file : undefined;
+  if (model.config === undefined || (main === undefined && Object.keys(more).length === 0)) return;
+  const fetched = await fetchFiles({ model: model.name, ...(main === undefined ? {} : { main }), files: more, directories: [model.directory] }, cacheDirectory);
+  const below = relative(root, model.directory).split(sep).join('/');
+  const place = below === '' ? prefix : `${prefix}/${below}`;
+  const names = (await readdir(fetched.directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  for (const entry of names) {
+    const source = join(entry.parentPath, entry.name);
+    const path = `${place}/${relative(fetched.directory, source).split(sep).join('/')}`;
+    if (!files.has(path)) files.set(path, { path, source, sizeBytes: (await stat(source)).size });
+  }
+  const configPath = `${place}/${model.config.source}`;
+  const own = files.get(configPath);
+  if (own?.source === undefined) return;
+  const { readFile } = await import('node:fs/promises');
+  const document = parseDocument(await readFile(own.source, 'utf8'));
+  document.delete('files');
+  if (main !== undefined) {
+    if (fetched.main === undefined) document.delete('file');
+    else document.set('file', fetched.main);
+  }
+  const content = Buffer.from(document.toString());
+  files.set(configPath, { path: configPath, content, sizeBytes: content.byteLength });
+}
