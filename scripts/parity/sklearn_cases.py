@@ -256,6 +256,73 @@ def frame_json(frame):
     return {"columns": {name: as_json(frame[name].to_numpy(dtype=object if frame[name].dtype.kind not in "fiub" else None)) for name in frame.columns}}
 
 
+def booster_cases():
+    """Estimators of boosting libraries in pickles, alone and inside of others, and imbalanced-learn's, where they are installed."""
+    from sklearn import calibration, compose, ensemble, linear_model, model_selection, pipeline, preprocessing
+    gaps = X3.copy()
+    gaps[::5, 1] = np.nan
+    gaps[::7, 3] = np.nan
+    kinds = {}
+    try:
+        import xgboost as xgb
+        kinds["XGB"] = (lambda **k: xgb.XGBClassifier(n_estimators=6, max_depth=3, **k), lambda **k: xgb.XGBRegressor(n_estimators=6, max_depth=3, **k))
+        yield Case("XGBClassifier (missing=-1)", xgb.XGBClassifier(n_estimators=5, missing=-1.0), np.where(np.isnan(gaps), -1, gaps), iris.target, np.where(np.isnan(gaps), -1, gaps)[1::5])
+        yield Case("XGBRegressor (dart)", xgb.XGBRegressor(n_estimators=5, booster="dart"), XR, yR, NEWR)
+        yield Case("XGBRegressor (two targets)", xgb.XGBRegressor(n_estimators=5), XR, YR, NEWR)
+        yield Case("XGBRFClassifier (default)", xgb.XGBRFClassifier(n_estimators=5), X3, iris.target, NEW3)
+        yield Case("XGBRegressor (stopped early)", Stopped(xgb.XGBRegressor(n_estimators=60, learning_rate=0.9, early_stopping_rounds=2)), XR, yR, NEWR)
+    except ImportError:
+        pass
+    try:
+        import lightgbm as lgb
+        kinds["LGBM"] = (lambda **k: lgb.LGBMClassifier(n_estimators=6, verbose=-1, **k), lambda **k: lgb.LGBMRegressor(n_estimators=6, verbose=-1, **k))
+        yield Case("LGBMRegressor (stopped early)", Stopped(lgb.LGBMRegressor(n_estimators=60, learning_rate=0.9, verbose=-1, early_stopping_round=2)), XR, yR, NEWR)
+        yield Case("LGBMRegressor (poisson)", lgb.LGBMRegressor(n_estimators=6, verbose=-1, objective="poisson"), XR, yR, NEWR)
+        yield Case("LGBMClassifier (random forest)", lgb.LGBMClassifier(n_estimators=6, verbose=-1, boosting_type="rf", bagging_freq=1, bagging_fraction=0.7), X3, species, NEW3)
+    except ImportError:
+        pass
+    try:
+        import catboost as cb
+        kinds["CatBoost"] = (lambda **k: cb.CatBoostClassifier(iterations=6, depth=3, verbose=0, allow_writing_files=False, **k), lambda **k: cb.CatBoostRegressor(iterations=6, depth=3, verbose=0, allow_writing_files=False, **k))
+        yield Case("CatBoostClassifier (Lossguide)", cb.CatBoostClassifier(iterations=6, verbose=0, grow_policy="Lossguide", allow_writing_files=False), X3, species, NEW3)
+    except ImportError:
+        pass
+    for name, (classifier, regressor) in kinds.items():
+        y = iris.target if name == "XGB" else species
+        yield Case(f"{name}Classifier (three classes)", classifier(), X3, y, NEW3)
+        yield Case(f"{name}Classifier (two classes, missing values)", classifier(), gaps[50:], iris.target[50:] - 1 if name == "XGB" else species[50:], gaps[1::5])
+        yield Case(f"{name}Regressor (default)", regressor(), XR, yR, NEWR)
+        yield Case(f"Pipeline ({name})", pipeline.make_pipeline(preprocessing.StandardScaler(), classifier()), X3, y, NEW3)
+        if name != "CatBoost":
+            # CatBoost's estimators are not those that scikit-learn's newer versions expect inside of others.
+            yield Case(f"CalibratedClassifierCV ({name})", calibration.CalibratedClassifierCV(classifier(), cv=3), X3, y, NEW3)
+            yield Case(f"VotingClassifier ({name})", ensemble.VotingClassifier([("a", classifier()), ("b", ensemble.RandomForestClassifier(n_estimators=5, random_state=0))], voting="soft"), X3, species, NEW3)
+            yield Case(f"StackingClassifier ({name})", ensemble.StackingClassifier([("a", classifier()), ("b", linear_model.LogisticRegression(max_iter=500))], cv=3), X3, species, NEW3)
+            yield Case(f"StackingRegressor ({name})", ensemble.StackingRegressor([("a", regressor()), ("b", linear_model.Ridge())], cv=3), XR, yR, NEWR)
+            yield Case(f"GridSearchCV ({name})", model_selection.GridSearchCV(classifier(), {"max_depth": [2, 3]}, cv=3), X3, y, NEW3)
+            yield Case(f"TransformedTargetRegressor ({name})", compose.TransformedTargetRegressor(regressor(), func=np.log1p, inverse_func=np.expm1), XR, yR, NEWR)
+    try:
+        from imblearn import ensemble as ie, over_sampling, pipeline as ip, under_sampling
+        yield Case("imblearn Pipeline (SMOTE)", ip.make_pipeline(preprocessing.StandardScaler(), over_sampling.SMOTE(random_state=0), linear_model.LogisticRegression()), X3[:130], species[:130], NEW3)
+        yield Case("imblearn Pipeline (undersampling)", ip.make_pipeline(under_sampling.RandomUnderSampler(random_state=0), ensemble.RandomForestClassifier(n_estimators=5, random_state=0)), X3[:130], species[:130], NEW3)
+        yield Case("BalancedRandomForestClassifier (default)", ie.BalancedRandomForestClassifier(n_estimators=6, random_state=0), X3[:130], species[:130], NEW3)
+        yield Case("BalancedBaggingClassifier (default)", ie.BalancedBaggingClassifier(n_estimators=4, random_state=0), X3[:130], species[:130], NEW3)
+        yield Case("EasyEnsembleClassifier (default)", ie.EasyEnsembleClassifier(n_estimators=3, random_state=0), X3[:130], species[:130], NEW3)
+        yield Case("RUSBoostClassifier (default)", ie.RUSBoostClassifier(n_estimators=5, random_state=0), X3[:130], species[:130], NEW3)
+    except ImportError:
+        pass
+
+
+class Stopped:
+    """Fits with rows apart that tell when to stop."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        return self.estimator.fit(X[::2], y[::2], eval_set=[(X[1::2], y[1::2])], **({} if type(self.estimator).__module__.startswith("lightgbm") else {"verbose": False}))
+
+
 def dicts_json(rows):
     """Columns of what rows of dicts hold."""
     names = sorted({name for row in rows for name in row})
@@ -271,7 +338,8 @@ def main(folder, wanted):
         row = {"estimator": name, "label": label}
         rows.append(row)
         try:
-            instance.fit(X) if y is None else instance.fit(X, y)
+            fitted = instance.fit(X) if y is None else instance.fit(X, y)
+            instance = fitted if isinstance(instance, Stopped) else instance
         except Exception as error:
             row["skipped"] = f"cannot be fitted here: {str(error).splitlines()[0][:100]}"
             return
@@ -279,7 +347,9 @@ def main(folder, wanted):
         for method in METHODS:
             if hasattr(instance, method):
                 try:
-                    outputs[method] = as_json(getattr(instance, method)(new))
+                    answer = getattr(instance, method)(new)
+                    # CatBoost gives labels of three and more classes as a column.
+                    outputs[method] = as_json(answer.ravel() if "CatBoost" in name + label and method == "predict" else answer)
                 except Exception as error:
                     row.setdefault("failed", {})[method] = str(error).splitlines()[0][:100]
         if not outputs:
@@ -304,6 +374,10 @@ def main(folder, wanted):
                 add(name, "; ".join(part for part in (label, kind) if part), clone(instance) if name != "FrozenEstimator" else instance, X, y, new)
     if not wanted or "frames" in wanted:
         for case in frame_cases():
+            name, _, label = case.name.partition(" (")
+            add(name, label.rstrip(")"), case.estimator, case.X, case.y, case.new)
+    if not wanted or "boosters" in wanted:
+        for case in booster_cases():
             name, _, label = case.name.partition(" (")
             add(name, label.rstrip(")"), case.estimator, case.X, case.y, case.new)
     (folder / "cases.json").write_text(json.dumps({"version": sklearn.__version__, "cases": rows}))

@@ -1,9 +1,9 @@
 /** From a converted estimator to a model: inputs by the names of its columns, outputs by the methods that it has. */
 import type { ModelProto } from '../../onnx/model-proto.ts';
 import { outputLabelsKey } from '../../onnx/class-labels.ts';
-import type { Estimator } from './estimator.ts';
+import type { Estimator, EstimatorImport } from './estimator.ts';
 import { Frame, type Block } from './frame.ts';
-import type { Labels } from './fitted.ts';
+import type { Fitted, Labels } from './fitted.ts';
 import { DOUBLE, Graph, STRING, type GraphOptions, type Value } from './graph.ts';
 import { labelAt, labelNames } from './results.ts';
 import { version } from '../../version.ts';
@@ -11,11 +11,11 @@ import { version } from '../../version.ts';
 const rowsAxis = 'rows';
 
 /** Names of inputs and outputs that scikit-learn's users know; those of classes are `label` and `probabilities`, as skl2onnx has them. */
-export function buildModel(estimator: Estimator, options: GraphOptions = {}): ModelProto {
+export function buildModel(estimator: Estimator, options: GraphOptions, known: EstimatorImport): ModelProto {
   const graph = new Graph(options);
   const { record } = estimator;
-  const rows = inputs(graph, estimator);
   const labels: Record<string, readonly string[]> = {};
+  const rows = inputs(graph, estimator, known, (names) => (labels['X'] = names));
   const output = (name: string, value: Value, width: number | undefined, names?: Labels) => {
     const flat = width === undefined;
     graph.output(name, flat ? graph.squeeze(value, 1) : value, flat ? [rowsAxis] : [rowsAxis, width]);
@@ -61,10 +61,10 @@ function severalClassifiers(graph: Graph, rows: Frame, classifiers: readonly Est
   }
 }
 
-function inputs(graph: Graph, estimator: Estimator): Frame {
+function inputs(graph: Graph, estimator: Estimator, known: EstimatorImport, name: (columns: readonly string[]) => void): Frame {
   const { record, kinds } = estimator;
   if (estimator.takesDocuments === true) return Frame.of(graph, graph.unsqueeze(graph.input('text', STRING, [rowsAxis]), 1), 1);
-  const names = namesOf(estimator);
+  const names = estimator.columnNames ?? featureNames(estimator.record, known, 0);
   const mixed = kinds !== undefined && new Set(kinds).size > 1;
   if (kinds !== undefined && ((estimator.takesColumns === true && (names !== undefined || mixed)) || mixed)) {
     const used = new Set<string>();
@@ -77,62 +77,59 @@ function inputs(graph: Graph, estimator: Estimator): Frame {
     });
     return new Frame(graph, blocks, names);
   }
-  const width = kinds?.length ?? widthOf(estimator);
+  const width = kinds?.length ?? widthOf(estimator, known);
+  if (names?.length === width) name(names);
   const text = kinds?.[0] === 'text';
   return new Frame(graph, [{ value: graph.input('X', text ? STRING : DOUBLE, [rowsAxis, width]), width }], names);
 }
 
 /** An outer estimator may not know its columns: then the first inside does. */
-function widthOf({ record }: Estimator): number {
-  return featureCount(record, 0) ?? record.refuse('it does not say how many columns it takes (n_features_in_); save it with scikit-learn 0.24 or newer');
+function widthOf({ record }: Estimator, known: EstimatorImport): number {
+  return featureCount(record, known, 0) ?? record.refuse('it does not say how many columns it takes (n_features_in_); save it with scikit-learn 0.24 or newer');
 }
 
-function featureCount(record: Estimator['record'], depth: number): number | undefined {
-  const own = record.has('n_features_in_') ? record.number('n_features_in_') : record.featureNames?.length;
+function featureCount(record: Fitted, known: EstimatorImport, depth: number): number | undefined {
+  const own = known.columns.get(record.object)?.count ?? (record.has('n_features_in_') ? record.number('n_features_in_') : record.featureNames?.length);
   if (own !== undefined || depth > 20) return own;
   if (record.has('steps')) {
     for (const step of record.list('steps')) {
       const inner = Array.isArray(step) ? record.of(step[1]) : undefined;
-      const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
+      const count = inner === undefined ? undefined : featureCount(inner, known, depth + 1);
       if (count !== undefined) return count;
     }
   }
   if (record.has('transformer_list')) {
     for (const part of record.list('transformer_list')) {
       const inner = Array.isArray(part) ? record.of(part[1]) : undefined;
-      const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
+      const count = inner === undefined ? undefined : featureCount(inner, known, depth + 1);
       if (count !== undefined) return count;
     }
   }
   if (record.name === 'IsotonicRegression') return 1;
   if (record.has('estimators_')) {
     const inner = record.of(record.list('estimators_')[0]);
-    const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
+    const count = inner === undefined ? undefined : featureCount(inner, known, depth + 1);
     if (count !== undefined) return count;
   }
   for (const name of ['best_estimator_', 'estimator_', 'estimator', 'regressor_']) {
     const inner = record.of(record.get(name));
-    const count = inner === undefined ? undefined : featureCount(inner, depth + 1);
+    const count = inner === undefined ? undefined : featureCount(inner, known, depth + 1);
     if (count !== undefined) return count;
   }
   return undefined;
 }
 
-function namesOf({ record, columnNames }: Estimator): readonly string[] | undefined {
-  return columnNames ?? featureNames(record, 0);
-}
-
-function featureNames(record: Estimator['record'], depth: number): readonly string[] | undefined {
-  const own = record.featureNames;
+function featureNames(record: Fitted, known: EstimatorImport, depth: number): readonly string[] | undefined {
+  const own = known.columns.get(record.object)?.names ?? record.featureNames;
   if (own !== undefined || depth > 20) return own;
   if (record.has('steps')) {
     const first = record.list('steps')[0];
     const inner = Array.isArray(first) ? record.of(first[1]) : undefined;
-    return inner === undefined ? undefined : featureNames(inner, depth + 1);
+    return inner === undefined ? undefined : featureNames(inner, known, depth + 1);
   }
   for (const name of ['best_estimator_', 'estimator_', 'estimator', 'regressor_']) {
     const inner = record.of(record.get(name));
-    const found = inner === undefined ? undefined : featureNames(inner, depth + 1);
+    const found = inner === undefined ? undefined : featureNames(inner, known, depth + 1);
     if (found !== undefined) return found;
   }
   return undefined;

@@ -34,6 +34,7 @@ const pipeline: Converter = (record, convert) => {
   const steps = record.list('steps').flatMap((value) => {
     const step = listOf(value)?.[1];
     if (isNothing(step)) return [];
+    if (isSampler(step)) return [];
     return [convert(record.of(step) ?? record.refuse('one of its steps is not an estimator'))];
   });
   const last = steps.at(-1);
@@ -41,6 +42,11 @@ const pipeline: Converter = (record, convert) => {
   const ends = last.predict !== undefined || last.classes !== undefined || last.cluster !== undefined || last.classifiers !== undefined || last.multilabel !== undefined || last.scoreSamples !== undefined;
   return ends ? behind(record, steps.slice(0, -1), last) : behind(record, steps, undefined);
 };
+
+/** imbalanced-learn's samplers only change what is learned from. */
+function isSampler(step: PickleValue | undefined): boolean {
+  return step instanceof PickledObject && /^imblearn\.(?:over_sampling|under_sampling|combine)\./.test(step.path);
+}
 
 interface Part {
   readonly columns: readonly number[];

@@ -1,5 +1,6 @@
 /** Every estimator that is covered: one table, `module.Class` → converter. */
 import { nearest } from '../../lib/nearest.ts';
+import { boosters } from './boosters.ts';
 import { boosting } from './boosting.ts';
 import { compositions } from './compose.ts';
 import { decompositions } from './decomposition.ts';
@@ -17,7 +18,7 @@ import { supportVectors } from './support-vectors.ts';
 import { trees } from './trees.ts';
 import { vectorizers } from './vectorizers.ts';
 
-export const converters: Converters = { ...linear, ...trees, ...boosting, ...ensembles, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...vectorizers, ...compositions };
+export const converters: Converters = { ...linear, ...trees, ...boosting, ...boosters, ...ensembles, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...vectorizers, ...compositions };
 
 /** Modules moved over the years; a class is also found by its package and name. */
 const byPackage = new Map<string, Converter>(Object.entries(converters).map(([path, converter]) => [shortPath(path), converter]));
@@ -35,12 +36,12 @@ export function converterOf(note: (sentence: string) => void = () => undefined):
     if (converter === undefined) return record.refuse(reasonFor(record.path));
     return converter(record, whole);
   };
-  const whole: Convert = Object.assign(convert, { import: { note, needsOlderTrees: false } });
+  const whole: Convert = Object.assign(convert, { import: { note, needsOlderTrees: false, columns: new Map() } });
   return whole;
 }
 
 function reasonFor(path: string): string {
-  if (!path.startsWith('sklearn.')) return 'it is not a class of scikit-learn. Do its work before the model, or replace it with an estimator of scikit-learn';
+  if (!path.startsWith('sklearn.')) return 'it is not a class of scikit-learn, XGBoost, LightGBM or CatBoost. Do its work before the model, or replace it with an estimator of scikit-learn';
   const near = nearest(path.split('.').at(-1)!, [...byPackage.keys()].map((known) => known.split('.').at(-1)!));
   return `it is not covered${near === undefined ? '' : ` (${near} is)`}. Serve it in Python, or convert it with skl2onnx and serve the .onnx file`;
 }

@@ -230,6 +230,7 @@ function calibratedPart(record: Fitted, convert: Convert, count: number): (rows:
   const calibrators = record.children('calibrators');
   return (rows) => {
     const { graph } = rows;
+    if (part.unknownDecision !== undefined) part.record.refuse(part.unknownDecision);
     const usesDecision = part.decision !== undefined;
     const all = part.decision !== undefined ? part.decision(rows) : probabilitiesOf(part, rows);
     if ((part.classes?.values.length ?? count) !== count) part.record.refuse('it did not see every class when it was calibrated');
@@ -285,6 +286,7 @@ const oneVersusOne: Converter = (record, convert) => {
   const count = labels.values.length;
   const scores = (rows: Frame) => {
     const { graph } = rows;
+    for (const part of parts) if (part.unknownDecision !== undefined) part.record.refuse(part.unknownDecision);
     const second = graph.concat(parts.map((part) => graph.equal(classIndexOf(part, rows), 1)));
     return oneVersusRestScores(graph, graph.concat(parts.map((part) => binaryScore(part, rows))), second, count);
   };
@@ -302,6 +304,7 @@ const oneVersusOne: Converter = (record, convert) => {
 /** The class whose code is nearest to the answers. */
 const outputCode: Converter = (record, convert) => {
   const parts = record.children('estimators_').map(convert);
+  for (const part of parts) if (part.unknownDecision !== undefined) part.record.refuse(part.unknownDecision);
   return {
     record,
     classes: record.labels('classes_'),
@@ -416,6 +419,9 @@ const thresholdClassifier: Converter = (record, convert) => {
 };
 
 export const ensembles: Converters = {
+  'imblearn.ensemble._bagging.BalancedBaggingClassifier': baggingClassifier,
+  'imblearn.ensemble._easy_ensemble.EasyEnsembleClassifier': baggingClassifier,
+  'imblearn.ensemble._weight_boosting.RUSBoostClassifier': adaBoostClassifier,
   'sklearn.ensemble._bagging.BaggingClassifier': baggingClassifier,
   'sklearn.ensemble._bagging.BaggingRegressor': baggingRegressor,
   'sklearn.ensemble._weight_boosting.AdaBoostClassifier': adaBoostClassifier,

@@ -1,4 +1,5 @@
 /** What a converter makes of a fitted estimator: the methods that scikit-learn's has, each adding its nodes to a graph. */
+import type { PickledObject } from '../../formats/pickle/pickle-value.ts';
 import type { Fitted, Labels } from './fitted.ts';
 import type { ColumnKind, Frame } from './frame.ts';
 import type { Value } from './graph.ts';
@@ -28,6 +29,8 @@ export interface Estimator {
   /** FP64 [rows, 1] of two classes, else [rows, classes]. */
   decision?(rows: Frame): Value;
   readonly decisionWidth?: number;
+  /** Why it cannot be told whether scikit-learn would ask it for scores, or for probabilities because it has no others. */
+  readonly unknownDecision?: string;
   /** Classifiers of several targets at once: one a target. */
   readonly classifiers?: readonly Estimator[];
   /** Columns of several classes that are 0 or 1: INT64 [rows, targets]. */
@@ -53,6 +56,8 @@ export interface EstimatorImport {
   note(sentence: string): void;
   /** Set where a booster's trees can only be written in ai.onnx.ml 3. */
   needsOlderTrees: boolean;
+  /** Of estimators that say otherwise than scikit-learn's how many columns they take, and which. */
+  readonly columns: Map<PickledObject, { readonly count: number; readonly names: readonly string[] | undefined }>;
 }
 
 /** By `module.Class`, as the newest scikit-learn names them. */

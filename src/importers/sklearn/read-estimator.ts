@@ -23,11 +23,11 @@ export function readEstimator(bytes: Uint8Array, name: string): Fitted {
   return estimatorOf(readJoblib(bytes, { classes: everyClass, name }), name);
 }
 
-/** Whether the first bytes of a file are those of a pickle, compressed or not, that names scikit-learn's classes. */
+/** Whether the first bytes of a file are those of a pickle, compressed or not, that names classes of scikit-learn or of boosting libraries. */
 export function looksLikeEstimator(start: Uint8Array): boolean {
   const pickle = beginningOf(start);
   if (!looksLikePickle(pickle)) return false;
-  return /sklearn|imblearn/.test(Buffer.from(pickle.buffer, pickle.byteOffset, pickle.byteLength).toString('latin1'));
+  return /sklearn|imblearn|xgboost|lightgbm|catboost/.test(Buffer.from(pickle.buffer, pickle.byteOffset, pickle.byteLength).toString('latin1'));
 }
 
 function beginningOf(start: Uint8Array): Uint8Array {

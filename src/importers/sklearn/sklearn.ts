@@ -18,7 +18,7 @@ export function importEstimator(bytes: Uint8Array, name: string, { precision = '
   try {
     const convert = converterOf(note);
     const estimator = convert(record);
-    return buildModel(estimator, { precision, machineLearningOpset: convert.import.needsOlderTrees ? 3 : 5 });
+    return buildModel(estimator, { precision, machineLearningOpset: convert.import.needsOlderTrees ? 3 : 5 }, convert.import);
   } catch (error) {
     if (isModelportError(error) && error.code === 'INVALID_MODEL') throw error;
     // Converters count on attributes that fit each other, which a damaged file does not have.

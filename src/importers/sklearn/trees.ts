@@ -152,6 +152,7 @@ const isolationForest: Converter = (record) => {
 };
 
 export const trees: Converters = {
+  'imblearn.ensemble._forest.BalancedRandomForestClassifier': classifierOf(several),
   'sklearn.tree._classes.DecisionTreeClassifier': classifierOf(single),
   'sklearn.tree._classes.ExtraTreeClassifier': classifierOf(single),
   'sklearn.tree._classes.DecisionTreeRegressor': regressorOf(single),

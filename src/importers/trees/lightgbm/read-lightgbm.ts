@@ -9,11 +9,12 @@ import { readModelText, type ModelText } from './model-text.ts';
 import { objectiveOf } from './objectives.ts';
 import { linearWidth, readForest } from './read-trees.ts';
 
-/** The model of a text. Throws `INVALID_MODEL`. */
-export function readLightgbm(text: string): TabularModel {
+/** The model of a text. `rounds`: how many iterations answer; default: all. Throws `INVALID_MODEL`. */
+export function readLightgbm(text: string, rounds?: number): TabularModel {
   const model = readModelText(text);
-  const { header, trees } = model;
+  const { header } = model;
   const scoreCount = header.integer('num_tree_per_iteration', 1, 100_000);
+  const trees = rounds === undefined ? model.trees : model.trees.slice(0, rounds * scoreCount);
   const featureCount = header.integer('max_feature_idx', 0) + 1;
   const classCount = header.integer('num_class', 1, 100_000);
   const objective = objectiveOf(header.text('objective') ?? '', scoreCount, classCount);

@@ -21,7 +21,7 @@ interface Parameters {
 }
 
 /** Throws `INVALID_MODEL` naming what is not covered. */
-export function readLearner(document: Item): TabularModel {
+export function readLearner(document: Item, rounds?: 'best' | 'all'): TabularModel {
   const learner = document.member('learner');
   const objectiveName = learner.member('objective').member('name').text();
   const objective = objectiveOf(objectiveName);
@@ -30,7 +30,7 @@ export function readLearner(document: Item): TabularModel {
   const parameters = readParameters(learner.member('learner_model_param'));
   const booster = learner.member('gradient_booster');
   const kind = booster.member('name').text();
-  const scores = readBooster(booster, kind, parameters, treeLimit(learner));
+  const scores = readBooster(booster, kind, parameters, treeLimit(learner, rounds));
   const base = baseMargins(objective, objectiveName, parameters);
   if (!base.every((margin) => margin === base[0]) && kind === 'gblinear') {
     // A flaw of that version, and its answer nevertheless.
@@ -88,9 +88,9 @@ function baseMargins(objective: Objective, name: string, { baseScores, outputCou
  * The scikit-learn estimators predict with the trees up to the best iteration where training stopped early, and mark the files that they write;
  * a Booster predicts with all. Undefined: all.
  */
-function treeLimit(learner: Item): number | undefined {
+function treeLimit(learner: Item, rounds: 'best' | 'all' | undefined): number | undefined {
   const attributes = learner.member('attributes');
-  if (attributes.isAbsent || attributes.member('scikit_learn').isAbsent || attributes.member('best_iteration').isAbsent) return undefined;
+  if (rounds === 'all' || attributes.isAbsent || (rounds === undefined && attributes.member('scikit_learn').isAbsent) || attributes.member('best_iteration').isAbsent) return undefined;
   return attributes.member('best_iteration').integer() + 1;
 }
 

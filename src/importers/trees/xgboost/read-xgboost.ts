@@ -22,11 +22,16 @@ export function encodingOf(start: Buffer): Encoding | undefined {
   return undefined;
 }
 
-/** The model of a file's bytes. Throws `INVALID_MODEL`. */
-export function readXgboost(bytes: Buffer): TabularModel {
+/**
+ * The model of a file's bytes, or of the bytes in a pickle. `rounds`: whether training that stopped early answers with its best iteration; default: as the file says.
+ * Throws `INVALID_MODEL`.
+ */
+export function readXgboost(bytes: Buffer, rounds?: 'best' | 'all'): TabularModel {
   const encoding = encodingOf(bytes.subarray(0, 1 << 16));
   if (encoding === undefined) throw refused('it is no XGBoost model');
   if (encoding === 'binary') throw refused("it is in XGBoost's old binary format: load it with the XGBoost that wrote it and save it with booster.save_model('model.json')");
   const document = encoding === 'json' ? parseJson(bytes) : new Item(readUbjson(bytes), '');
-  return readLearner(document);
+  // Pickles have the settings of the training beside the model.
+  const model = document.member('Model');
+  return readLearner(model.isAbsent ? document : model, rounds);
 }
