@@ -105,7 +105,7 @@ function exactVersion(range: string): string {
   return range.replace(/^[\^~>=v\s]+/, '').split(' ')[0]!;
 }
 
-const unneeded = /(?:^|\/)(?:test|tests|__tests__|docs?|examples?|benchmarks?|\.github)\/|\.(?:map|md|markdown|tsx?|mts|cts|flow|gyp|c|cc|cpp|h|hpp|o|obj|tsbuildinfo)$|(?:^|\/)\.[^/]+$/i;
+const unneeded = /^(?:tests?|__tests__|docs|examples?|benchmarks?)\/|\.(?:map|md|markdown|tsx?|mts|cts|flow|gyp|c|cc|cpp|h|hpp|o|obj|tsbuildinfo)$|(?:^|\/)\.[^/]+$/i;
 const licence = /(?:^|\/)(?:licen[cs]e|notice|copying|thirdparty)[^/]*$/i;
 /** Of these only what is served. */
 const trimmed: Readonly<Record<string, RegExp>> = { 'swagger-ui-dist': /^(?:package\.json|swagger-ui\.css|swagger-ui-(?:bundle|standalone-preset)\.js(?:\.LICENSE\.txt)?|favicon-\d+x\d+\.png|LICENSE|NOTICE|(?:index|absolute-path)\.js)$/ };
