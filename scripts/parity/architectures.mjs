@@ -108,8 +108,8 @@ function writeTable({ versions, rows }) {
   } catch {
     return;
   }
-  const marked = /(<!-- parity: written by scripts\/parity\/architectures.mjs -->\n)[\s\S]*?(\n<!-- end of parity -->)/;
-  if (marked.test(text)) writeFileSync(documentation, text.replace(marked, (_, begin, end) => `${begin}\n${table}\n${end}`));
+  const marked = /(<!-- parity: written by scripts\/parity\/architectures.mjs -->)[\s\S]*?(<!-- end of parity -->)/;
+  if (marked.test(text)) writeFileSync(documentation, text.replace(marked, (_, begin, end) => `${begin}\n\n${table}\n\n${end}`));
 }
 
 const results = readResults();
