@@ -55,6 +55,8 @@ export class LoweringContext {
   readonly #lowerings: ReadonlyMap<string, Lowering>;
   readonly #graphs: GraphBuilder[];
   readonly #weights = new Map<string, WeightSource>();
+  readonly #derived = new Map<string, Value>();
+  readonly #ranges = new Map<string, number>();
   /** What memory held before the present body first wrote into it. */
   #before: Map<AtenStorage, Value> | undefined;
 
@@ -102,11 +104,27 @@ export class LoweringContext {
     return this.#weights.get(value.name);
   }
 
-  /** A weight in another form, stored instead of computed. */
-  derivedWeight(source: WeightSource): Value {
-    const value = this.graph.constant(source.proto(), source.name);
-    this.#weights.set(value.name, source);
+  /** A weight in another form, stored instead of computed, and once. Undefined where `derive` cannot. */
+  derived(source: WeightSource, form: string, derive: () => WeightSource | undefined): Value | undefined {
+    const key = `${form} ${source.name}`;
+    const known = this.#derived.get(key);
+    if (known !== undefined) return known;
+    const other = derive();
+    if (other === undefined) return undefined;
+    const value = this.graph.constant(other.proto(), other.name);
+    this.#weights.set(value.name, other);
+    this.#derived.set(key, value);
     return value;
+  }
+
+  /** Notes that a list of ints is 0, step, 2 step …, however long. */
+  noteRange(value: Value, step: number): void {
+    this.#ranges.set(value.name, step);
+  }
+
+  /** The step of a list that is known to be such a range. */
+  rangeStep(value: Value): number | undefined {
+    return this.#ranges.get(value.name);
   }
 
   /** A tensor without axes. `isWrapped`: it takes part in promotion as the number that it is. */

@@ -1,8 +1,18 @@
 /** Every lowering that there is. A family is a file under `families/` and one line here. */
-import type { Lowering, Lowerings } from './lowering.ts';
+import { attention } from './families/attention.ts';
+import { convolutions } from './families/convolutions.ts';
+import { creation } from './families/creation.ts';
 import { elementwise } from './families/elementwise.ts';
+import { functions } from './families/functions.ts';
+import { indexing } from './families/indexing.ts';
+import { normalization } from './families/normalization.ts';
+import { pooling } from './families/pooling.ts';
+import { products } from './families/products.ts';
+import { reductions } from './families/reductions.ts';
+import { shapes } from './families/shapes.ts';
+import type { Lowering, Lowerings } from './lowering.ts';
 
-const families: readonly Lowerings[] = [elementwise];
+const families: readonly Lowerings[] = [elementwise, functions, reductions, shapes, creation, indexing, products, convolutions, pooling, normalization, attention];
 
 /** By name without `aten::`, with or without an overload. */
 export const lowerings: ReadonlyMap<string, Lowering> = new Map(families.flatMap((family) => Object.entries(family)));
