@@ -9,7 +9,7 @@ type Collect = (options: { readonly type: 'minor' }) => void;
 
 let collect: Collect | undefined;
 
-/** For the end of rare, large work; never for each request. */
+/** For the end of large work; never for each request. */
 export function collectYoungGarbage(): void {
   collect ??= exposedCollector();
   collect({ type: 'minor' });

@@ -131,10 +131,19 @@ export interface ReadTarEntry extends TarEntry {
 }
 
 const longestHeaderBytes = 1 << 20;
+const longestTailBytes = 1 << 26;
 
 /** Entries in their order. Paths are as they stand there: whoever writes them checks them. Throws an `Error` where the archive is damaged or beyond the limits. */
 export async function* readTar(chunks: AsyncIterable<Uint8Array>, limits: TarLimits = {}): AsyncIterable<ReadTarEntry> {
   const reader = new ChunkReader(chunks);
+  try {
+    yield* readEntries(reader, limits);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function* readEntries(reader: ChunkReader, limits: TarLimits): AsyncIterable<ReadTarEntry> {
   const { maxEntries = 1_000_000, maxBytes = 100e9 } = limits;
   let count = 0;
   let totalBytes = 0;
@@ -143,7 +152,15 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>, limits: TarLim
   let longTarget: string | undefined;
   for (;;) {
     const bytes = await reader.exactly(blockBytes);
-    if (bytes === undefined || bytes.every((byte) => byte === 0)) return;
+    if (bytes === undefined || bytes.every((byte) => byte === 0)) {
+      // What is behind belongs to nobody, but whoever decompresses checks its sums at the end.
+      for (let passedBytes = 0; passedBytes < longestTailBytes; ) {
+        const rest = await reader.upTo(longestTailBytes);
+        if (rest === undefined) return;
+        passedBytes += rest.byteLength;
+      }
+      return;
+    }
     checkSum(bytes);
     if (++count > maxEntries) throw new Error(`the archive has more than ${maxEntries} entries`);
     const flag = String.fromCharCode(bytes[156]!);
@@ -248,6 +265,11 @@ class ChunkReader {
       missing -= chunk.byteLength;
     }
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  }
+
+  /** Lets go of what the chunks come from. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
   }
 
   async upTo(length: number): Promise<Uint8Array | undefined> {

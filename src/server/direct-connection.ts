@@ -8,6 +8,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { allocateLarge } from '../lib/large-memory.ts';
 import { Exchange, type ExchangeHandler } from './exchange.ts';
 import { readHead, type ReadHead } from './read-head.ts';
 import { byteSize, type Reply, type ResponseHeaders, type WholeBody } from './respond.ts';
@@ -292,8 +293,7 @@ function currentDate(): string {
 
 /** Protocols put tensors last in a body; where its end is aligned, so are the elements of nearly all of them, and nobody copies them to align them. */
 function memoryWithAlignedEnd(bytes: number): Buffer {
-  const before = -bytes & 7;
-  return Buffer.from(Buffer.allocUnsafeSlow(before + bytes).buffer, before, bytes);
+  return allocateLarge(bytes, -bytes & 7);
 }
 
 function gather(chunks: readonly Buffer[], bytes: number): Buffer {
