@@ -18,7 +18,7 @@ function digits(text: string, start: number, length: number): number | undefined
 }
 
 function parseDate(text: string): { readonly error: string } | { readonly end: number; readonly text: string } {
-  if (text.length < 10) return { error: 'input is too short' };
+  if (Buffer.byteLength(text) < 10) return { error: 'input is too short' };
   const year = digits(text, 0, 4);
   if (year === undefined) return { error: 'invalid character in year' };
   if (text[4] !== '-') return { error: 'invalid date separator, expected `-`' };
@@ -35,7 +35,7 @@ function parseDate(text: string): { readonly error: string } | { readonly end: n
 
 function parseTime(text: string, start: number): Parsed {
   const rest = text.slice(start);
-  if (rest.length < 5) return { error: 'input is too short' };
+  if (Buffer.byteLength(rest) < 5) return { error: 'input is too short' };
   const hour = digits(rest, 0, 2);
   if (hour === undefined) return { error: 'invalid character in hour' };
   if (rest[2] !== ':') return { error: 'invalid time separator, expected `:`' };
@@ -78,28 +78,26 @@ function fromNumber(value: number): string | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
+/** A number, or a text that is nothing but one. */
+function numeric(value: unknown, reading: Reading): number | undefined {
+  if (reading.strict) return undefined;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
+  return typeof value === 'string' && /^[+-]?\d+(?:\.\d+)?$/.test(value) ? Number(value) : undefined;
+}
+
 export function readDateTime(value: unknown, loc: Loc, reading: Reading): unknown {
-  if (typeof value === 'number' && Number.isFinite(value) && !reading.strict) {
-    const read = fromNumber(value);
-    if (read !== undefined) return read;
-  }
+  const number = numeric(value, reading);
+  const moment = number === undefined ? undefined : fromNumber(number);
+  if (moment !== undefined) return moment;
   if (typeof value !== 'string') return problem(reading, 'datetime_type', loc, 'Input should be a valid datetime', value);
-  const text = value.trim();
-  if (/^[+-]?\d+(?:\.\d+)?$/.test(text) && !reading.strict) {
-    const read = fromNumber(Number(text));
-    if (read !== undefined) return read;
+  const date = parseDate(value);
+  if (!('error' in date)) {
+    if (value.length === 10) return `${date.text}T00:00:00Z`;
+    const time = /[Tt _]/.test(value[10]!) ? parseTime(value, 11) : undefined;
+    if (time !== undefined && 'text' in time) return inUtc(date.text, time.text);
   }
-  const date = parseDate(text);
-  if (!('error' in date) && text.length === 10) return `${date.text}T00:00:00Z`;
-  if (!('error' in date) && /[Tt _]/.test(text[10]!)) {
-    const time = parseTime(text, 11);
-    if ('text' in time) return inUtc(date.text, time.text);
-    return problem(reading, 'datetime_parsing', loc, `Input should be a valid datetime, ${time.error}`, value, { error: time.error });
-  }
-  // Pydantic tries a date alone last, and tells what was wrong with that.
+  // What is no date with a time is tried as a date alone, and what is wrong with that is told.
   const error = 'error' in date ? date.error : 'unexpected extra characters at the end of the input';
-  const short = text.length <= 10 || 'error' in date;
-  if (!short) return problem(reading, 'datetime_parsing', loc, 'Input should be a valid datetime, invalid datetime separator, expected `T`, `t`, `_` or space', value, { error: 'invalid datetime separator, expected `T`, `t`, `_` or space' });
   return problem(reading, 'datetime_from_date_parsing', loc, `Input should be a valid datetime or date, ${error}`, value, { error });
 }
 
@@ -110,8 +108,9 @@ function inUtc(date: string, time: string): string {
 }
 
 export function readDate(value: unknown, loc: Loc, reading: Reading): unknown {
-  if (typeof value === 'number' && Number.isFinite(value) && !reading.strict) {
-    const read = fromNumber(value);
+  const number = numeric(value, reading);
+  if (number !== undefined) {
+    const read = fromNumber(number);
     if (read?.endsWith('T00:00:00.000Z') === true) return read.slice(0, 10);
     if (read !== undefined) return problem(reading, 'date_from_datetime_inexact', loc, 'Datetimes provided to dates should have zero time - e.g. be exact dates', value);
   }
@@ -126,6 +125,11 @@ export function readDate(value: unknown, loc: Loc, reading: Reading): unknown {
 }
 
 export function readTime(value: unknown, loc: Loc, reading: Reading): unknown {
+  const seconds = typeof value === 'number' ? numeric(value, reading) : undefined;
+  if (seconds !== undefined) {
+    const error = seconds < 0 ? 'time in seconds should be positive' : 'numeric times may not exceed 86,399 seconds';
+    return seconds >= 0 && seconds < 86_400 ? new Date(seconds * 1000).toISOString().slice(11, -1) : problem(reading, 'time_parsing', loc, `Input should be in a valid time format, ${error}`, value, { error });
+  }
   if (typeof value !== 'string') return problem(reading, 'time_type', loc, 'Input should be a valid time', value);
   const time = parseTime(value, 0);
   if ('text' in time) return time.text;

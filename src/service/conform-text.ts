@@ -20,6 +20,12 @@ export function readText(value: unknown, schema: JsonSchema, loc: Loc, reading: 
     case 'uri':
       if (typeof value !== 'string') return problem(reading, 'url_type', loc, 'URL input should be a string or URL', value);
       return URL.canParse(value) ? value : problem(reading, 'url_parsing', loc, `Input should be a valid URL, ${value === '' ? 'input is empty' : 'relative URL without a base'}`, value, { error: value === '' ? 'input is empty' : 'relative URL without a base' });
+    case 'email':
+      if (typeof value === 'string') {
+        const reason = emailProblem(value);
+        return reason === undefined ? value : problem(reading, 'value_error', loc, `value is not a valid email address: ${reason}`, value, { reason });
+      }
+      break;
     default:
   }
   if (typeof value !== 'string') return problem(reading, 'string_type', loc, 'Input should be a valid string', value);
@@ -33,6 +39,14 @@ export function readText(value: unknown, schema: JsonSchema, loc: Loc, reading: 
   // Patterns of zod's own formats (email, base64 …) are told as zod tells them.
   if (pattern !== undefined && format === undefined && !matches(pattern, value)) return problem(reading, 'string_pattern_mismatch', loc, `String should match pattern '${pattern}'`, value, { pattern });
   return value;
+}
+
+/** In the words of the library that pydantic asks, for what is wrong most often. What else is wrong, zod says. */
+export function emailProblem(text: string): string | undefined {
+  if (!text.includes('@')) return 'An email address must have an @-sign.';
+  if (text.startsWith('@')) return 'There must be something before the @-sign.';
+  if (text.endsWith('@')) return 'There must be something after the @-sign.';
+  return undefined;
 }
 
 const patterns = new Map<string, RegExp | undefined>();

@@ -25,6 +25,7 @@ function readValue(value: unknown, given: JsonSchema, loc: Loc, reading: Reading
   const schema = resolveReference(given, reading.root);
   const alternatives = (schema['anyOf'] ?? schema['oneOf']) as JsonSchema[] | undefined;
   if (Array.isArray(alternatives)) return readUnion(value, alternatives, loc, reading);
+  if (Array.isArray(schema['type'])) return readUnion(value, (schema['type'] as string[]).map((type) => ({ ...schema, type })), loc, reading);
   if (Array.isArray(schema['allOf'])) return (schema['allOf'] as JsonSchema[]).reduce((read, part) => merge(read, readValue(read, part, loc, reading)), value);
   if ('const' in schema) return readLiteral(value, [schema['const']], loc, reading);
   if (Array.isArray(schema['enum'])) return readLiteral(value, schema['enum'] as unknown[], loc, reading);
@@ -117,10 +118,11 @@ function readTuple(value: unknown, schema: JsonSchema, loc: Loc, reading: Readin
   if (!Array.isArray(value)) return problem(reading, 'tuple_type', loc, 'Input should be a valid tuple', value);
   const wanted = schema['prefixItems'] as JsonSchema[];
   const { items } = schema;
+  if (value.length > wanted.length && !isRecord(items)) {
+    return problem(reading, 'too_long', loc, `Tuple should have at most ${count(wanted.length, 'item')} after validation, not ${value.length}`, value, { field_type: 'Tuple', max_length: wanted.length, actual_length: value.length });
+  }
   const read = wanted.map((item, index) => (index < value.length ? readValue(value[index], item, [...loc, index], reading) : problem(reading, 'missing', [...loc, index], 'Field required', value)));
-  if (value.length <= wanted.length) return read;
-  if (isRecord(items)) return [...read, ...value.slice(wanted.length).map((item, index) => readValue(item, items, [...loc, wanted.length + index], reading))];
-  return problem(reading, 'too_long', loc, `Tuple should have at most ${count(wanted.length, 'item')} after validation, not ${value.length}`, value, { field_type: 'Tuple', max_length: wanted.length, actual_length: value.length });
+  return isRecord(items) ? [...read, ...value.slice(wanted.length).map((item, index) => readValue(item, items, [...loc, wanted.length + index], reading))] : read;
 }
 
 function checkLength(value: unknown, length: number, schema: JsonSchema, [minimum, maximum]: readonly [string, string], kind: string, loc: Loc, reading: Reading): undefined {

@@ -3,6 +3,8 @@ import { core, z } from 'zod';
 import type { JsonSchema } from '../model.ts';
 import { InvalidValueError, type ValueProblem } from '../value-problem.ts';
 import { conform } from './conform.ts';
+import { isRecord } from './conform-problem.ts';
+import { emailProblem } from './conform-text.ts';
 
 export type ReadInput = (value: unknown) => unknown;
 
@@ -15,6 +17,7 @@ export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonSch
       // Limits that nobody set.
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      if ((zodSchema._zod.def as { readonly format?: unknown }).format === 'time') Object.assign(jsonSchema, { format: 'time' });
       if (zodSchema._zod.def.type === 'date') Object.assign(jsonSchema, { type: 'string', format: 'date-time' });
       // The pattern says nothing that the format does not, and drowns a reader.
       if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
@@ -31,11 +34,10 @@ export function createReadInput(schema: z.ZodType, described: JsonSchema): ReadI
   return (value) => {
     const direct = schema.safeParse(value);
     if (direct.success) return direct.data;
-    const { value: converted, problems } = conform(value, described);
-    if (problems.length > 0) throw new InvalidValueError(problems);
-    const read = schema.safeParse(converted);
-    if (read.success) return read.data;
-    throw new InvalidValueError(read.error.issues.flatMap((issue) => problemsOfIssue(issue, value)));
+    const conformed = conform(value, described);
+    const read = schema.safeParse(conformed.value);
+    if (read.success && conformed.problems.length === 0) return read.data;
+    throw new InvalidValueError(allProblems(conformed.problems, read.error, value, described));
   };
 }
 
@@ -44,12 +46,20 @@ export function createReadInputAsync(schema: z.ZodType, described: JsonSchema): 
   return async (value) => {
     const direct = await schema.safeParseAsync(value);
     if (direct.success) return direct.data;
-    const { value: converted, problems } = conform(value, described);
-    if (problems.length > 0) throw new InvalidValueError(problems);
-    const read = await schema.safeParseAsync(converted);
-    if (read.success) return read.data;
-    throw new InvalidValueError(read.error.issues.flatMap((issue) => problemsOfIssue(issue, value)));
+    const conformed = conform(value, described);
+    const read = await schema.safeParseAsync(conformed.value);
+    if (read.success && conformed.problems.length === 0) return read.data;
+    throw new InvalidValueError(allProblems(conformed.problems, read.error, value, described));
   };
+}
+
+/** What pydantic's rules found, and what only zod knows about the other members; in the order of the members. */
+function allProblems(found: readonly ValueProblem[], error: z.ZodError | undefined, value: unknown, described: JsonSchema): ValueProblem[] {
+  const further = (error?.issues ?? []).flatMap((issue) => problemsOfIssue(issue, value)).filter(({ loc }) => !found.some((other) => loc.length === 0 || other.loc.length === 0 || other.loc[0] === loc[0]));
+  if (further.length === 0) return [...found];
+  const members = isRecord(described['properties']) ? Object.keys(described['properties']) : [];
+  const place = ({ loc }: ValueProblem): number => (typeof loc[0] === 'string' && members.includes(loc[0]) ? members.indexOf(loc[0]) : members.length);
+  return [...found, ...further].sort((left, right) => place(left) - place(right));
 }
 
 export function isAsyncSchemaError(error: unknown): boolean {
@@ -62,19 +72,10 @@ function problemsOfIssue(issue: core.$ZodIssue, value: unknown): ValueProblem[] 
   const input = valueAt(value, loc);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ type: 'extra_forbidden', loc: [...loc, key], msg: 'Extra inputs are not permitted', input: valueAt(value, [...loc, key]) }));
   if (issue.code === 'invalid_format' && issue.format === 'email') {
-    const reason = emailReason(input);
+    const reason = emailProblem(String(input)) ?? 'The email address is not valid.';
     return [{ type: 'value_error', loc, msg: `value is not a valid email address: ${reason}`, input, ctx: { reason } }];
   }
   return [{ type: 'value_error', loc, msg: `Value error, ${issue.message}`, input, ctx: { error: {} } }];
-}
-
-/** In the words of the library that pydantic asks, for what is wrong most often. */
-function emailReason(input: unknown): string {
-  const text = String(input);
-  if (!text.includes('@')) return 'An email address must have an @-sign.';
-  if (text.startsWith('@')) return 'There must be something before the @-sign.';
-  if (text.endsWith('@')) return 'There must be something after the @-sign.';
-  return 'The email address is not valid.';
 }
 
 function valueAt(value: unknown, loc: readonly (string | number)[]): unknown {

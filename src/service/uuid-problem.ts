@@ -5,12 +5,11 @@ export function uuidProblem(given: string): string | undefined {
   const places: number[] = [];
   let index = 0;
   for (const character of given) {
-    index++;
-    if (/[0-9a-fA-F]/.test(character)) continue;
-    if (character !== '-') return `invalid character: expected an optional prefix of \`urn:uuid:\` followed by [0-9a-fA-F-], found \`${character}\` at ${index}`;
-    places.push(index);
+    if (character === '-') places.push(index);
+    else if (!/[0-9a-fA-F]/.test(character)) return `invalid character: found \`${character}\` at ${index}`;
+    index += Buffer.byteLength(character);
   }
-  if (places.length === 0) return `invalid length: expected length 32 for simple format, found ${given.length}`;
+  if (places.length === 0) return `invalid length: found ${given.length}`;
   if (places.length !== 4) return `invalid group count: expected 5, found ${places.length + 1}`;
   const lengths = given.split('-').map((group) => group.length);
   const wanted = [8, 4, 4, 4, 12];

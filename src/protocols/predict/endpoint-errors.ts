@@ -16,7 +16,7 @@ export function locateProblems(error: unknown, plan: EndpointPlan, request: Endp
     const input = plan.inputs.find(({ name }) => name === first);
     if (input === undefined || input.place === 'body') {
       const ofWhole = problem.type === 'missing' && problem.loc.length === 1;
-      return { ...problem, loc: ['body', ...problem.loc], ...(ofWhole ? { input: request.form ? null : isRecord(request.body) ? request.body : null } : {}) };
+      return { ...problem, loc: ['body', ...problem.loc], ...(ofWhole ? { input: isRecord(request.body) ? request.body : null } : {}) };
     }
     return { ...problem, loc: [input.place, input.key, ...rest], ...(problem.type === 'missing' && rest.length === 0 ? { input: null } : {}) };
   });

@@ -12,7 +12,7 @@ export interface EndpointRequest {
   readonly value: unknown;
   /** The body as it was understood, which is what a problem with it shows. */
   readonly body: unknown;
-  /** Members came as form fields: like FastAPI, a missing one shows nothing. */
+  /** Members came as form fields. */
   readonly form: boolean;
 }
 
