@@ -6,6 +6,7 @@
  *     node scripts/parity/torchscript.mjs [--python PYTHON] [--only TEXT] [--again] [--refused] [--large] [--label NAME] [--keep FOLDER]
  *
  * MODELPORT_TORCH_PYTHON names a Python with torch, torchvision, timm and transformers (default: python3). --refused tries again what was not equal.
+ * --results names another file of results, for several runs at once; --dist another build.
  * --label keeps the results of another version of torch apart. --keep leaves the last archive and its samples in a folder.
  */
 import { spawn } from 'node:child_process';
@@ -15,13 +16,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
-const { values: options } = parseArgs({ options: { python: { type: 'string' }, only: { type: 'string' }, again: { type: 'boolean' }, refused: { type: 'boolean' }, large: { type: 'boolean' }, label: { type: 'string', default: '' }, keep: { type: 'string' }, dist: { type: 'string' } } });
+const { values: options } = parseArgs({ options: { python: { type: 'string' }, only: { type: 'string' }, again: { type: 'boolean' }, refused: { type: 'boolean' }, large: { type: 'boolean' }, label: { type: 'string', default: '' }, keep: { type: 'string' }, dist: { type: 'string' }, results: { type: 'string' } } });
 const root = join(import.meta.dirname, '../..');
 const dist = options.dist ?? join(root, 'dist');
 const { Call } = await import(join(dist, 'call.js'));
 const { torchScript } = await import(join(dist, 'importers/torchscript/torchscript.js'));
 const { default: onnxRuntime } = await import(join(dist, 'runtimes/onnx/onnx-runtime.js'));
-const resultsFile = join(root, 'scripts/parity/results/torchscript.json');
+const resultsFile = options.results ?? join(root, 'scripts/parity/results/torchscript.json');
 const documentation = join(root, 'docs/torchscript-coverage.md');
 const folder = options.keep ?? mkdtempSync(join(tmpdir(), 'modelport-torchscript-'));
 mkdirSync(folder, { recursive: true });
@@ -87,7 +88,7 @@ async function attempt({ file, samples, batchAxes }, bytes, declared) {
   mkdirSync(output);
   const notes = [];
   const began = performance.now();
-  const inputs = declared ? samples[0].inputs.map(({ shape, dtype }, index) => ({ datatype: arrays[dtype][0], shape: shape.map((size, axis) => (batchAxes[index] === axis ? 'batch' : size)) })) : undefined;
+  const inputs = declared ? samples.find((sample) => sample.inputs !== undefined)?.inputs.map(({ shape, dtype }, index) => ({ datatype: arrays[dtype][0], shape: shape.map((size, axis) => (batchAxes[index] === axis ? 'batch' : size)) })) : undefined;
   const imported = await torchScript.import({ format: 'unknown', directory: folder, main: file, files: [], metadata: {} }, output, { note: (sentence) => notes.push(sentence), ...(inputs === undefined ? {} : { inputs }) });
   const importSeconds = (performance.now() - began) / 1000;
   const model = await onnxRuntime.load(imported, { threads: 1, parameters: {} });

@@ -73,6 +73,8 @@ def write(key, mode, case):
             saved = torch.jit.freeze(saved.eval())
     file = FOLDER / 'model.pt'
     saved.save(str(file))
+    # What the file says counts: numbers of a trace become tensors in it, which promote otherwise.
+    saved = torch.jit.load(str(file))
     samples = []
     batches = [(batch, case.inputs(batch)) for batch in (2, 3)]
     singles = []
