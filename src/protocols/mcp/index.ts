@@ -1,0 +1,2 @@
+/** Tools for language models. */
+export { mcp } from './routes.ts';
