@@ -52,6 +52,8 @@ export class LoweringContext {
   /** The operator that is lowered now, and the line of the program that it comes from, for messages. Front ends keep `sourceLine`. */
   operator = '';
   sourceLine: string | undefined;
+  /** All memory that was written, anywhere. */
+  readonly writtenStorages = new Set<AtenStorage>();
   readonly #lowerings: ReadonlyMap<string, Lowering>;
   readonly #graphs: GraphBuilder[];
   readonly #weights = new Map<string, WeightSource>();
@@ -187,6 +189,7 @@ export class LoweringContext {
         other.unclear = `it reads a tensor that perhaps shares memory with one that was written before (${this.#at()}): whether PyTorch copies there depends on strides. Use clone() before the write`;
       }
     }
+    this.writtenStorages.add(storage);
     if (this.#before?.has(storage) === false) this.#before.set(storage, storage.value);
     storage.value = value;
   }
@@ -296,6 +299,10 @@ export class LoweringContext {
     const { name, overload } = partsOf(operator);
     const own = this.#lowerings.get(`${name}.${overload}`) ?? this.#lowerings.get(name);
     if (own !== undefined) return { lowering: own, inPlace: false };
+    if (name.endsWith('_copy')) {
+      const view = this.#find(`${name.slice(0, -5)}.${overload}`);
+      if (view !== undefined && !view.inPlace) return { lowering: (context, given, schema) => copied(context, view.lowering(context, given, schema)), inPlace: false };
+    }
     if (!name.endsWith('_') || name.startsWith('__')) return undefined;
     const plain = name.slice(0, -1);
     const pure = this.#lowerings.get(`${plain}.${overload}`) ?? this.#lowerings.get(plain);
@@ -333,6 +340,12 @@ export class LoweringContext {
     const current = this.read(target);
     return this.graph.op.expand(part, this.graph.op.shapeOf(current));
   }
+}
+
+/** What a view shows, as tensors of their own. */
+function copied(context: LoweringContext, result: Result | readonly Result[]): Result | readonly Result[] {
+  if (result instanceof AtenTensor) return context.tensor(context.read(result));
+  return Array.isArray(result) ? (result as Result[]).map((item) => copied(context, item) as Result) : result;
 }
 
 function partsOf(operator: string): { name: string; overload: string } {

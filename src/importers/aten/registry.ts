@@ -8,11 +8,13 @@ import { indexing } from './families/indexing.ts';
 import { normalization } from './families/normalization.ts';
 import { pooling } from './families/pooling.ts';
 import { products } from './families/products.ts';
+import { recurrent } from './families/recurrent.ts';
 import { reductions } from './families/reductions.ts';
+import { resizing } from './families/resizing.ts';
 import { shapes } from './families/shapes.ts';
 import type { Lowering, Lowerings } from './lowering.ts';
 
-const families: readonly Lowerings[] = [elementwise, functions, reductions, shapes, creation, indexing, products, convolutions, pooling, normalization, attention];
+const families: readonly Lowerings[] = [elementwise, functions, reductions, shapes, creation, indexing, products, convolutions, pooling, normalization, attention, resizing, recurrent];
 
 /** By name without `aten::`, with or without an overload. */
 export const lowerings: ReadonlyMap<string, Lowering> = new Map(families.flatMap((family) => Object.entries(family)));

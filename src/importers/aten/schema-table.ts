@@ -176,6 +176,7 @@ _stack(Tensor[] tensors, int dim=0) -> Tensor
 _tensor_to_list(Tensor self) -> int[]
 _thnn_fused_gru_cell(Tensor input_gates, Tensor hidden_gates, Tensor hx, Tensor? input_bias=None, Tensor? hidden_bias=None) -> (Tensor, Tensor)
 _thnn_fused_lstm_cell(Tensor input_gates, Tensor hidden_gates, Tensor cx, Tensor? input_bias=None, Tensor? hidden_bias=None) -> (Tensor, Tensor, Tensor)
+_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor
 _transformer_encoder_layer_fwd(Tensor src, int embed_dim, int num_heads, Tensor qkv_weight, Tensor qkv_bias, Tensor proj_weight, Tensor proj_bias, bool use_gelu, bool norm_first, float eps, Tensor norm_weight_1, Tensor norm_bias_1, Tensor norm_weight_2, Tensor norm_bias_2, Tensor ffn_weight_1, Tensor ffn_bias_1, Tensor ffn_weight_2, Tensor ffn_bias_2, Tensor? mask=None, int? mask_type=None) -> Tensor
 _trilinear(Tensor i1, Tensor i2, Tensor i3, int[] expand1, int[] expand2, int[] expand3, int[] sumdim, int unroll_dim=1) -> Tensor
 _unique(Tensor self, bool sorted=True, bool return_inverse=False) -> (Tensor, Tensor)
@@ -254,6 +255,7 @@ addr_(Tensor(a!) self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=
 adjoint(Tensor(a) self) -> Tensor(a)
 affine_grid_generator(Tensor theta, SymInt[] size, bool align_corners) -> Tensor
 alias(Tensor(a) self) -> Tensor(a)
+alias_copy(Tensor self) -> Tensor
 all(Tensor self) -> Tensor
 all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor
 all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor
@@ -303,6 +305,7 @@ argsort.stable(Tensor self, *, bool stable, int dim=-1, bool descending=False) -
 argwhere(Tensor self) -> Tensor
 as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)
 as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)
+as_strided_copy(Tensor self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor
 as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor
 as_tensor.bool(bool t, *, ScalarType? dtype=None, Device? device=None) -> Tensor
 as_tensor.float(float t, *, ScalarType? dtype=None, Device? device=None) -> Tensor
@@ -558,12 +561,14 @@ dequantize.any(Any tensors) -> Any
 det(Tensor self) -> Tensor
 detach(Tensor(a) self) -> Tensor(a)
 detach_(Tensor(a!) self) -> Tensor(a!)
+detach_copy(Tensor self) -> Tensor
 device(str a) -> Device
 device.with_index(str type, int index) -> Device
 diag(Tensor self, int diagonal=0) -> Tensor
 diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor
 diagflat(Tensor self, int offset=0) -> Tensor
 diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)
+diagonal_copy(Tensor self, int offset=0, int dim1=0, int dim2=1) -> Tensor
 diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor
 dict() -> Dict(str, Tensor)
 dict.str((str, tVal)[] inputs) -> Dict(str, tVal)
@@ -673,6 +678,7 @@ exp2_(Tensor(a!) self) -> Tensor(a!)
 exp_(Tensor(a!) self) -> Tensor(a!)
 expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)
 expand_as(Tensor(a) self, Tensor other) -> Tensor(a)
+expand_copy(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor
 expandtabs(str self, int tabsize=8) -> str
 expm1(Tensor self) -> Tensor
 expm1.int(int a) -> float
@@ -898,6 +904,7 @@ index.list_Tensor(Tensor[] self, Tensor el) -> int
 index.list_str(str[] self, str el) -> int
 index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor
 index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)
+index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor
 index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)
 index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor
 index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor
@@ -911,6 +918,7 @@ index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, b
 index_reduce_(Tensor(a!) self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor(a!)
 index_select(Tensor self, int dim, Tensor index) -> Tensor
 indices(Tensor(a) self) -> Tensor(a)
+indices_copy(Tensor self) -> Tensor
 initial_seed(Generator self) -> int
 inner(Tensor self, Tensor other) -> Tensor
 insert.t(t[](a!) self, int idx, t(b -> *) el) -> ()
@@ -1036,6 +1044,7 @@ lgamma.Scalar(Scalar a) -> Scalar
 lgamma_(Tensor(a!) self) -> Tensor(a!)
 lift(Tensor self) -> Tensor
 lift_fresh(Tensor(a) self) -> Tensor(a)
+lift_fresh_copy(Tensor self) -> Tensor
 linalg__powsum(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
 linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor
 linalg_cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)
@@ -1264,6 +1273,7 @@ nanquantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, s
 nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
 narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)
 narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)
+narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor
 native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)
 native_channel_shuffle(Tensor self, SymInt groups) -> Tensor
 native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)
@@ -1354,6 +1364,7 @@ partition(str self, str separator) -> (str, str, str)
 pdist(Tensor self, float p=2.) -> Tensor
 percentFormat(str self, ...) -> str
 permute(Tensor(a) self, int[] dims) -> Tensor(a)
+permute_copy(Tensor self, int[] dims) -> Tensor
 pin_memory(Tensor(a) self, Device? device=None) -> Tensor(a)
 pinverse(Tensor self, float rcond=1.0000000000000001e-15) -> Tensor
 pixel_shuffle(Tensor self, int upscale_factor) -> Tensor
@@ -1555,6 +1566,7 @@ seed(Generator(a!) self) -> int
 segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor
 select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)
 select.t(t[](a) list, int idx) -> t(*)
+select_copy.int(Tensor self, int dim, SymInt index) -> Tensor
 select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor
 selu(Tensor self) -> Tensor
 selu_(Tensor(a!) self) -> Tensor(a!)
@@ -1604,6 +1616,7 @@ size(Tensor self) -> int[]
 slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)
 slice.t(t[] l, int? start=None, int? end=None, int step=1) -> t[]
 slice.str(str string, int? start=None, int? end=None, int step=1) -> str
+slice_copy.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor
 slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)
 slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor
 slogdet(Tensor self) -> (Tensor sign, Tensor logabsdet)
@@ -1675,7 +1688,9 @@ split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]
 split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]
 split.str(str self, str? separator=None, int max=-1) -> str[]
 split(Tensor(a -> *) self, int[] split_sizes, int dim=0) -> Tensor(a)[]
+split_copy.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]
 split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]
+split_with_sizes_copy(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]
 splitlines(str self, bool keepends=False) -> str[]
 sqrt(Tensor self) -> Tensor
 sqrt.int(int a) -> float
@@ -1691,6 +1706,9 @@ squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)
 squeeze_(Tensor(a!) self) -> Tensor(a!)
 squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)
 squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)
+squeeze_copy(Tensor self) -> Tensor
+squeeze_copy.dim(Tensor self, int dim) -> Tensor
+squeeze_copy.dims(Tensor self, int[] dim) -> Tensor
 sspaddmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor
 stack(Tensor[] tensors, int dim=0) -> Tensor
 startswith(str self, str substr, int start=0, int end=-1) -> bool
@@ -1747,6 +1765,7 @@ sym_stride.int(Tensor self, int dim) -> SymInt
 sym_stride(Tensor self) -> SymInt[]
 t(Tensor(a) self) -> Tensor(a)
 t_(Tensor(a!) self) -> Tensor(a!)
+t_copy(Tensor self) -> Tensor
 take(Tensor self, Tensor index) -> Tensor
 take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor
 tan(Tensor self) -> Tensor
@@ -1789,6 +1808,7 @@ topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> 
 trace(Tensor self) -> Tensor
 transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)
 transpose_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)
+transpose_copy.int(Tensor self, int dim0, int dim1) -> Tensor
 trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor
 trapezoid.dx(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor
 trapz.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor
@@ -1809,9 +1829,11 @@ trunc(Tensor self) -> Tensor
 trunc_(Tensor(a!) self) -> Tensor(a!)
 type_as(Tensor self, Tensor other) -> Tensor
 unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]
+unbind_copy.int(Tensor self, int dim=0) -> Tensor[]
 unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)
 unflatten_dense_tensors(Tensor flat, Tensor[] tensors) -> Tensor[]
 unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)
+unfold_copy(Tensor self, int dimension, int size, int step) -> Tensor
 uniform(Tensor self, float from=0., float to=1., *, Generator? generator=None) -> Tensor
 uniform_(Tensor(a!) self, float from=0., float to=1., *, Generator? generator=None) -> Tensor(a!)
 unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)
@@ -1822,6 +1844,7 @@ unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]
 unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]
 unsqueeze(Tensor(a) self, int dim) -> Tensor(a)
 unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)
+unsqueeze_copy(Tensor self, int dim) -> Tensor
 update.str(Dict(str, t)(a!) self, Dict(str, t)(a!) to_add) -> ()
 update.int(Dict(int, t)(a!) self, Dict(int, t)(a!) to_add) -> ()
 update.bool(Dict(bool, t)(a!) self, Dict(bool, t)(a!) to_add) -> ()
@@ -1850,6 +1873,7 @@ values.bool(Dict(bool, t) self) -> t[](*)
 values.float(Dict(float, t) self) -> t[](*)
 values.complex(Dict(complex, t) self) -> t[](*)
 values.Tensor(Dict(Tensor, t) self) -> t[](*)
+values_copy(Tensor self) -> Tensor
 vander(Tensor x, int? N=None, bool increasing=False) -> Tensor
 var(Tensor self, bool unbiased=True) -> Tensor
 var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor
@@ -1862,7 +1886,11 @@ view(Tensor(a) self, SymInt[] size) -> Tensor(a)
 view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)
 view_as(Tensor(a) self, Tensor other) -> Tensor(a)
 view_as_complex(Tensor(a) self) -> Tensor(a)
+view_as_complex_copy(Tensor self) -> Tensor
 view_as_real(Tensor(a) self) -> Tensor(a)
+view_as_real_copy(Tensor self) -> Tensor
+view_copy(Tensor self, SymInt[] size) -> Tensor
+view_copy.dtype(Tensor self, ScalarType dtype) -> Tensor
 vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]
 vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]
 vstack(Tensor[] tensors) -> Tensor

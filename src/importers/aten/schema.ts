@@ -213,7 +213,8 @@ function fitOne(type: string, value: AtenValue, isLoose: boolean): AtenValue | u
   const kind = kindOf(value);
   switch (type) {
     case 'Tensor':
-      return kind === 'Tensor' ? value : undefined;
+      // A number where a tensor is wanted becomes one; it stays a number in promotion.
+      return kind === 'Tensor' || (isLoose && (kind === 'int' || kind === 'float' || kind === 'bool')) ? value : undefined;
     case 'int':
       return kind === 'int' || kind === 'none' ? value : undefined;
     case 'float':

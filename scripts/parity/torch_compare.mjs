@@ -1,0 +1,117 @@
+/** Imports one file that torch wrote, runs it, and compares every output with torch's: shared by the front ends of PyTorch. */
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import * as onnxruntime from 'onnxruntime-node';
+
+const arrays = { F64: Float64Array, F32: Float32Array, I64: BigInt64Array, I32: Int32Array, I16: Int16Array, I8: Int8Array, U8: Uint8Array, BOOL: Uint8Array, F16: Uint16Array };
+const types = { F64: 'float64', F32: 'float32', I64: 'int64', I32: 'int32', I16: 'int16', I8: 'int8', U8: 'uint8', BOOL: 'bool', F16: 'float16' };
+
+export function readTensors(path) {
+  const bytes = readFileSync(path);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  delete header.__metadata__;
+  return new Map(
+    Object.entries(header).map(([name, { dtype, shape, data_offsets: [start, end] }]) => {
+      const copy = new Uint8Array(bytes.subarray(8 + length + start, 8 + length + end));
+      return [name, { dtype, shape, data: new arrays[dtype](copy.buffer) }];
+    }),
+  );
+}
+
+/** `agrees`, `WRONG`, `refused` (by name) or `failed` (we wrote what the runtime does not take). */
+export async function compareFile(importer, file, tensorsFile, batches, options = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'modelport-parity-'));
+  try {
+    const begin = performance.now();
+    let artifact;
+    try {
+      artifact = await importer.import({ format: 'torch', directory: dirname(file), main: basename(file), files: [{ path: basename(file), sizeBytes: statSync(file).size }], metadata: {} }, directory, options);
+    } catch (error) {
+      if (error.code === 'INVALID_MODEL' || error.code === 'INVALID_USAGE') return { verdict: 'refused', detail: error.message.replace(`${file}: `, '') };
+      return { verdict: 'failed', detail: `import: ${error.stack?.split('\n').slice(0, 3).join(' ')}` };
+    }
+    const importMs = Math.round(performance.now() - begin);
+    let session;
+    try {
+      session = await onnxruntime.InferenceSession.create(join(directory, artifact.main), { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    } catch (error) {
+      return { verdict: 'failed', detail: `load: ${error.message.slice(0, 300)}`, importMs };
+    }
+    const tensors = readTensors(tensorsFile);
+    let worst = 0;
+    let detail;
+    for (const batch of batches) {
+      const feeds = {};
+      for (const [index, name] of session.inputNames.entries()) {
+        const given = tensors.get(`in.${batch}.${index}`);
+        if (given === undefined) return { verdict: 'failed', detail: `the import has more inputs: ${session.inputNames.join(', ')}`, importMs };
+        feeds[name] = new onnxruntime.Tensor(types[given.dtype], given.data, given.shape);
+      }
+      let results;
+      try {
+        results = await session.run(feeds);
+      } catch (error) {
+        return { verdict: 'failed', detail: `run at batch ${batch}: ${error.message.slice(0, 300)}`, importMs };
+      }
+      const wanted = [...tensors.keys()].filter((name) => name.startsWith(`out32.${batch}.`)).length;
+      const names = session.outputNames;
+      if (names.length < wanted) return { verdict: 'WRONG', detail: `${wanted} outputs, but the import has ${names.length}`, importMs };
+      for (let index = 0; index < wanted; index++) {
+        const answer = compareTensor(results[names[index]], tensors.get(`out32.${batch}.${index}`), tensors.get(`out64.${batch}.${index}`));
+        worst = Math.max(worst, answer.noise ?? 0);
+        if (answer.problem !== undefined) return { verdict: 'WRONG', detail: `output ${index} (${names[index]}) at batch ${batch}: ${answer.problem}`, importMs, noise: answer.noise };
+        detail = answer.detail ?? detail;
+      }
+    }
+    return { verdict: 'agrees', noise: worst, importMs, ...(detail === undefined ? {} : { detail }) };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** `noise`: our distance from float64, in units of what float32 allows: ten times torch's own distance, and 2e-6 of the largest number. */
+export function compareTensor(ours, single, double) {
+  if (ours.dims.join() !== single.shape.join()) return { problem: `shape [${ours.dims}] instead of [${single.shape}]` };
+  if (types[single.dtype] !== ours.type) return { problem: `type ${ours.type} instead of ${types[single.dtype]}` };
+  const isFloat = single.dtype === 'F32' || single.dtype === 'F64';
+  if (!isFloat) {
+    for (let index = 0; index < single.data.length; index++) if (single.data[index] !== ours.data[index]) return { problem: `element ${index} is ${ours.data[index]} instead of ${single.data[index]}` };
+    return {};
+  }
+  const exact = double !== undefined && (double.dtype === 'F64' || double.dtype === 'F32') ? double.data : single.data;
+  let scale = 0;
+  let own = 0;
+  let torch = 0;
+  let place = 0;
+  for (let index = 0; index < exact.length; index++) {
+    const [a, b, c] = [exact[index], ours.data[index], single.data[index]];
+    if (!Number.isFinite(c) || !Number.isFinite(b)) {
+      if (!Object.is(b, c) && !(Number.isNaN(b) && Number.isNaN(c))) return { problem: `element ${index} is ${b} instead of ${c}` };
+      continue;
+    }
+    scale = Math.max(scale, Math.abs(a));
+    torch = Math.max(torch, Math.abs(a - c));
+    if (Math.abs(a - b) > own) {
+      own = Math.abs(a - b);
+      place = index;
+    }
+  }
+  const allowed = 10 * torch + (double === undefined ? 1e-4 : 2e-6) * scale + 1e-30;
+  const noise = own / allowed;
+  if (noise > 1) return { noise, problem: `element ${place} is ${ours.data[place]} instead of ${exact[place]} (torch in float32: ${single.data[place]}); ${noise.toFixed(1)} times what float32 allows` };
+  const width = single.shape.at(-1) ?? 1;
+  if (width > 1) {
+    for (let row = 0; row < exact.length; row += width) {
+      const best = (data) => {
+        let at = 0;
+        for (let index = 1; index < width; index++) if (data[row + index] > data[row + at]) at = index;
+        return at;
+      };
+      const [a, b] = [best(single.data), best(ours.data)];
+      if (a !== b && Math.abs(exact[row + a] - exact[row + b]) > 2 * allowed) return { noise, problem: `the largest of row ${row / width} is at ${b} instead of ${a}` };
+    }
+  }
+  return { noise };
+}

@@ -1,0 +1,462 @@
+/** Builds the graph of an exported program: each node is an operator of ATen, an operation on sizes, or a branch. */
+import { ModelportError } from '../../errors.ts';
+import { ElementType } from '../../onnx/data-type.ts';
+import { unknownDimension, type Dimension, type Shape } from '../../onnx/dimension.ts';
+import { GraphBuilder, type Value } from '../../onnx/graph-builder.ts';
+import type { ModelProto } from '../../onnx/model-proto.ts';
+import { version } from '../../version.ts';
+import { AtenTensor, AtenTuple, GraphScalar, describeValue, isScalar, toScalar, type AtenScalar, type AtenStorage, type AtenValue } from '../aten/value.ts';
+import { LoweringContext } from '../aten/lowering.ts';
+import { lowerings } from '../aten/registry.ts';
+import { scalarValue } from '../aten/arguments.ts';
+import { runSizeOperator } from './size-operators.ts';
+import { elementTypeOfExport, scalarTypeOfExport, type ExportArchive } from './archive.ts';
+import { damaged, floatOf, integerOf, isObject, listOf, objectOf, readGraph, textOf, type Argument, type Program, type ProgramGraph, type ProgramNode, type Spec, type TensorMeta } from './program.ts';
+import { sourceLineOf } from './source-line.ts';
+import { Symbols } from './symbols.ts';
+
+export const exportOpset = 20;
+
+/** c10's memory formats by the exporter's numbers. */
+const memoryFormats: Readonly<Record<number, bigint>> = { 1: 0n, 2: 2n, 3: 3n, 4: 1n };
+
+export interface BuiltProgram {
+  readonly model: ModelProto;
+  readonly operatorCount: number;
+}
+
+export function buildProgram(program: Program, archive: ExportArchive, note: (sentence: string) => void, progress: (part: number) => void): BuiltProgram {
+  const builder = new ProgramBuilder(program, archive, note, progress);
+  return { model: builder.build(), operatorCount: program.graph.nodes.length };
+}
+
+type Environment = Map<string, AtenValue>;
+
+class ProgramBuilder {
+  readonly #program: Program;
+  readonly #archive: ExportArchive;
+  readonly #note: (sentence: string) => void;
+  readonly #progress: (part: number) => void;
+  readonly #graph = new GraphBuilder({ opset: exportOpset });
+  readonly #context: LoweringContext;
+  readonly #symbols = new Symbols();
+  /** By full name: programs may use one weight under several names of arguments. */
+  readonly #weights = new Map<string, AtenTensor>();
+
+  constructor(program: Program, archive: ExportArchive, note: (sentence: string) => void, progress: (part: number) => void) {
+    this.#program = program;
+    this.#archive = archive;
+    this.#note = note;
+    this.#progress = progress;
+    this.#context = new LoweringContext({ graph: this.#graph, lowerings, note });
+  }
+
+  build(): ModelProto {
+    const { graph, inputSpecs, outputSpecs } = this.#program;
+    if (inputSpecs.length !== graph.inputs.length) throw damaged(`it has ${graph.inputs.length} inputs, its signature ${inputSpecs.length}`);
+    if (outputSpecs.length !== graph.outputs.length) throw damaged(`it has ${graph.outputs.length} outputs, its signature ${outputSpecs.length}`);
+    this.#nameSymbols();
+    const environment: Environment = new Map();
+    for (const [index, spec] of inputSpecs.entries()) this.#input(spec, graph.inputs[index]!, environment);
+    this.#run(graph, environment);
+    this.#refuseChangedWeights(environment);
+    this.#outputs(environment);
+    return this.#graph.build({
+      name: 'torch.export',
+      producer: { name: 'modelport', version },
+      docString: `imported from a program of torch.export (PyTorch ${this.#program.torchVersion}, schema ${this.#program.schemaVersion})`,
+      metadata: { framework: 'PyTorch', ...(this.#program.torchVersion === '' ? {} : { framework_version: this.#program.torchVersion }), program: 'torch.export' },
+    });
+  }
+
+  // ---- signature
+
+  #userInputs(): { readonly name: string; readonly meta: TensorMeta }[] {
+    return this.#program.inputSpecs.flatMap((spec) => {
+      const argument = spec['user_input']?.['arg'];
+      const name = isObject(argument) && isObject(argument['as_tensor']) ? argument['as_tensor']['name'] : undefined;
+      const meta = typeof name === 'string' ? this.#program.graph.tensorValues.get(name) : undefined;
+      return meta === undefined ? [] : [{ name: name as string, meta }];
+    });
+  }
+
+  /** `batch` where every input has the same size first; `sequence`, `height`, `width` by what they evidently are; else the exporter's symbol. */
+  #nameSymbols(): void {
+    const inputs = this.#userInputs();
+    const symbols = new Map<string, { axis: number; rank: number; isText: boolean }>();
+    for (const { meta } of inputs) {
+      for (const [axis, size] of meta.sizes.entries()) {
+        const symbol = this.#symbols.symbolOf(size);
+        if (symbol !== undefined && !symbols.has(symbol)) symbols.set(symbol, { axis, rank: meta.sizes.length, isText: meta.dtype === 5 || meta.dtype === 4 });
+      }
+    }
+    const first = inputs.map(({ meta }) => (meta.sizes[0] === undefined ? undefined : this.#symbols.symbolOf(meta.sizes[0])));
+    const outputs = this.#program.outputSpecs.flatMap((spec) => {
+      const argument = spec['user_output']?.['arg'];
+      const tensor = isObject(argument) && isObject(argument['as_tensor']) ? this.#program.graph.tensorValues.get(String(argument['as_tensor']['name'])) : undefined;
+      return tensor === undefined ? [] : [tensor.sizes[0] === undefined ? undefined : this.#symbols.symbolOf(tensor.sizes[0])];
+    });
+    const batch = first[0] !== undefined && [...first, ...outputs].every((symbol) => symbol === first[0]) ? first[0] : undefined;
+    for (const [symbol, { axis, rank, isText }] of symbols) {
+      const usual = symbol === batch ? 'batch' : isText && rank === 2 && axis === 1 ? 'sequence' : rank === 4 && axis === 2 ? 'height' : rank === 4 && axis === 3 ? 'width' : symbol;
+      this.#symbols.name(symbol, this.#symbols.isTaken(usual) ? symbol : usual);
+      const range = this.#program.ranges.get(symbol);
+      if (range?.max !== undefined) this.#note(`The size ${this.#symbols.nameOf(symbol)!} was exported for at most ${range.max}.`);
+    }
+  }
+
+  #input(spec: Spec, argument: Argument, environment: Environment): void {
+    const [kind] = Object.keys(spec);
+    const details = kind === undefined ? undefined : spec[kind];
+    if (kind === undefined || details === undefined) throw damaged('an input has no kind');
+    if (kind === 'constant_input') {
+      const name = textOf(details['name'], 'the name of a constant input');
+      environment.set(name, this.#constantOf(objectOf(details['value'], name), name));
+      return;
+    }
+    if (kind === 'token') return;
+    if (kind === 'custom_obj') throw new ModelportError('INVALID_MODEL', `the program holds an object of a custom class (${JSON.stringify(details['custom_obj_name'])}), which is not covered`);
+    const name = nameOf(argument);
+    if (kind === 'user_input') {
+      environment.set(name, this.#userInput(argument, name));
+      return;
+    }
+    const target = textOf(details[kind === 'parameter' ? 'parameter_name' : kind === 'buffer' ? 'buffer_name' : 'tensor_constant_name'], `the name of ${name}`);
+    const meta = this.#program.graph.tensorValues.get(name);
+    if (meta === undefined) throw damaged(`${name} has no type`);
+    const known = this.#weights.get(target);
+    if (known !== undefined) {
+      environment.set(name, known);
+      return;
+    }
+    const source = kind === 'tensor_constant' ? (this.#archive.constant(target) ?? this.#archive.weight(target)) : (this.#archive.weight(target) ?? this.#archive.constant(target));
+    if (source === undefined) throw damaged(`the archive does not hold ${target}`);
+    if (source.elementType !== elementTypeOfExport(meta.dtype, target) || source.shape.length !== meta.sizes.length || source.shape.some((size, axis) => size !== meta.sizes[axis])) {
+      throw damaged(`${target} has another type or shape than the program says`);
+    }
+    const tensor = this.#context.weight(source);
+    this.#setStrides(tensor, meta);
+    this.#weights.set(target, tensor);
+    environment.set(name, tensor);
+  }
+
+  #userInput(argument: Argument, name: string): AtenValue {
+    if (argument['as_tensor'] !== undefined) {
+      const meta = this.#program.graph.tensorValues.get(name);
+      if (meta === undefined) throw damaged(`the input ${name} has no type`);
+      const shape = meta.sizes.map((size, axis): Dimension => {
+        if (typeof size === 'number') return size;
+        const symbol = this.#symbols.symbolOf(size);
+        return (symbol === undefined ? this.#symbols.dimension(size) : this.#symbols.nameOf(symbol)) ?? `${name}_${axis}`;
+      });
+      const tensor = this.#context.input(this.#graph.input(name, elementTypeOfExport(meta.dtype, `the input ${name}`), shape));
+      this.#setStrides(tensor, meta);
+      return tensor;
+    }
+    if (argument['as_sym_int'] !== undefined) return toScalar(this.#graph.input(name, ElementType.INT64, []));
+    if (argument['as_sym_bool'] !== undefined) return toScalar(this.#graph.input(name, ElementType.BOOL, []));
+    if (argument['as_sym_float'] !== undefined) return toScalar(this.#graph.input(name, ElementType.DOUBLE, []));
+    if (argument['as_none'] !== undefined) return null;
+    throw new ModelportError('INVALID_MODEL', `the input ${name} is no tensor and no number, which is not covered`);
+  }
+
+  #constantOf(value: Argument, name: string): AtenValue {
+    if (value['as_none'] !== undefined) return null;
+    if (value['as_int'] !== undefined) return integerOf(value['as_int'], name);
+    if (value['as_float'] !== undefined) return floatOf(value['as_float'], name);
+    if (value['as_bool'] !== undefined) return value['as_bool'] === true;
+    if (value['as_string'] !== undefined) return textOf(value['as_string'], name);
+    throw damaged(`the constant ${name} has no value`);
+  }
+
+  #outputs(environment: Environment): void {
+    const users = this.#program.outputSpecs.flatMap((spec, index) => (spec['user_output'] === undefined && spec['loss_output'] === undefined ? [] : [this.#program.graph.outputs[index]!]));
+    const given = this.#program.outputNames;
+    const names = users.map((_, index) => (given?.length === users.length ? given[index]! : users.length === 1 ? 'output' : `output_${index}`));
+    const taken = new Set(this.#program.graph.inputs.map((input) => (isObject(input['as_tensor']) ? String(input['as_tensor']['name']) : '')));
+    let count = 0;
+    for (const [index, argument] of users.entries()) {
+      const value = this.#argument(argument, environment);
+      const name = taken.has(names[index]!) ? `${names[index]!}_out` : names[index]!;
+      if (value instanceof AtenTensor) this.#graph.output(this.#context.read(value), name);
+      else if (value instanceof GraphScalar) this.#graph.output(value.value, name);
+      else if (isScalar(value)) this.#graph.output(scalarValue(this.#context, value), name);
+      else if (value === null) this.#note(`The program returns None as output ${index}, which is left out.`);
+      else throw new ModelportError('INVALID_MODEL', `output ${index} is ${describeValue(value)}, which is not covered`);
+      if (value !== null) count++;
+    }
+    if (count === 0) throw new ModelportError('INVALID_MODEL', 'the program returns nothing');
+  }
+
+  /** What a program keeps from one call to the next, a graph cannot. */
+  #refuseChangedWeights(environment: Environment): void {
+    for (const spec of this.#program.outputSpecs) {
+      const mutation = spec['buffer_mutation'] ?? spec['parameter_mutation'];
+      if (mutation === undefined) continue;
+      const name = String(mutation['buffer_name'] ?? mutation['parameter_name']);
+      const target = this.#weights.get(name);
+      const value = isObject(mutation['arg']) ? environment.get(String(mutation['arg']['name'])) : undefined;
+      if (target !== undefined && value instanceof AtenTensor && this.#context.read(value) === this.#context.read(target)) continue;
+      throw this.#changes(name);
+    }
+    for (const [name, tensor] of this.#weights) if (this.#written.has(tensor.storage)) throw this.#changes(name);
+  }
+
+  #changes(name: string): ModelportError {
+    return new ModelportError('INVALID_MODEL', `the program changes ${name} and would keep it for the next call, which a graph cannot: pass the state as an input and return it as an output`);
+  }
+
+  get #written(): ReadonlySet<AtenStorage> {
+    return this.#context.writtenStorages;
+  }
+
+  // ---- nodes
+
+  #run(graph: ProgramGraph, environment: Environment): void {
+    for (const [index, node] of graph.nodes.entries()) {
+      if (index % 64 === 0) this.#progress(index / graph.nodes.length);
+      this.#context.sourceLine = node.stackTrace === undefined ? undefined : sourceLineOf(node.stackTrace);
+      this.#context.operator = node.target;
+      this.#node(node, graph, environment);
+    }
+  }
+
+  #node(node: ProgramNode, graph: ProgramGraph, environment: Environment): void {
+    const { target } = node;
+    if (target === 'torch.ops.higher_order.cond') {
+      this.#branch(node, graph, environment);
+      return;
+    }
+    if (target.startsWith('torch.ops.higher_order.wrap_with_set_grad_enabled') || target.startsWith('torch.ops.higher_order.wrap_with_autocast')) {
+      this.#wrapped(node, graph, environment);
+      return;
+    }
+    const aten = /^torch\.ops\.aten\.([\w.]+)$/.exec(target)?.[1];
+    if (aten === undefined) {
+      const values = node.inputs.map(({ argument }) => this.#argument(argument, environment));
+      const result = runSizeOperator(this.#context, target, values);
+      if (result === undefined) throw this.#context.refuse('this operator is not covered');
+      this.#bind(node.outputs, [result], graph, environment);
+      return;
+    }
+    if (isCheck(aten)) return;
+    const values = new Map(node.inputs.map(({ name, argument }) => [name, this.#argument(argument, environment)]));
+    const results = this.#scalarOperator(aten, values) ?? this.#context.lower(`aten::${aten}`, values);
+    this.#bind(node.outputs, results, graph, environment);
+  }
+
+  /** Those that leave tensors. */
+  #scalarOperator(name: string, values: ReadonlyMap<string, AtenValue>): AtenValue[] | undefined {
+    if (name !== 'item.default' && name !== '_local_scalar_dense.default') return undefined;
+    const tensor = values.get('self');
+    if (!(tensor instanceof AtenTensor)) throw damaged('item is called on something else than a tensor');
+    const value = this.#context.read(tensor);
+    const type = tensor.elementType === ElementType.BOOL ? ElementType.BOOL : tensor.elementType === ElementType.FLOAT || tensor.elementType === ElementType.DOUBLE || tensor.elementType === ElementType.FLOAT16 || tensor.elementType === ElementType.BFLOAT16 ? ElementType.DOUBLE : ElementType.INT64;
+    const single = value.shape?.length === 0 ? value : this.#context.graph.op.reshape(value, []);
+    return [toScalar(this.#context.cast(single, type))];
+  }
+
+  #branch(node: ProgramNode, graph: ProgramGraph, environment: Environment): void {
+    const [condition, yes, no, operands] = node.inputs.map(({ argument }) => argument);
+    if (condition === undefined || yes === undefined || no === undefined) throw damaged('a branch has too few arguments');
+    const given = operands === undefined ? [] : this.#argument(operands, environment);
+    const list = Array.isArray(given) ? given : given instanceof AtenTuple ? [...given.items] : [given];
+    const test = this.#argument(condition, environment);
+    const known = typeof test === 'boolean' ? test : undefined;
+    if (known !== undefined) {
+      const inner: Environment = new Map();
+      this.#bind(node.outputs, this.#inner(known ? yes : no, list, inner), graph, environment);
+      return;
+    }
+    const flag = test instanceof AtenTensor ? this.#context.read(test) : test instanceof GraphScalar ? test.value : undefined;
+    if (flag === undefined) throw damaged('the condition of a branch is no truth value');
+    const single = flag.shape?.length === 0 ? flag : this.#context.graph.op.reshape(flag, []);
+    const build = (branch: Argument) => (body: GraphBuilder): Value[] =>
+      this.#context.inside(body, () => {
+        const { result, writes } = this.#context.trackWrites(() => this.#inner(branch, list, new Map()).map((value) => this.#valueOf(value)));
+        if (writes.size > 0 && [...writes.keys()].some((storage) => list.some((item) => item instanceof AtenTensor && item.storage === storage))) throw this.#context.refuse('a branch writes into a tensor from outside');
+        return result;
+      });
+    const results = this.#context.graph.op.if(this.#context.cast(single, ElementType.BOOL), build(yes), build(no));
+    this.#bind(node.outputs, results.map((value) => this.#context.tensor(value)), graph, environment);
+  }
+
+  /** A body that is run as it is: without gradients, or in another mode of precision. */
+  #wrapped(node: ProgramNode, graph: ProgramGraph, environment: Environment): void {
+    const values = node.inputs.map(({ argument }) => argument);
+    const place = values.findIndex((argument) => argument['as_graph'] !== undefined);
+    if (place === -1) throw damaged('a wrapped body is missing');
+    if (node.target.includes('autocast')) {
+      const enabled = values.slice(0, place).some((argument) => argument['as_bool'] === true);
+      if (enabled) throw this.#context.refuse('it computes with mixed precision (autocast)');
+    }
+    const given = values.slice(place + 1).flatMap((argument) => {
+      const value = this.#argument(argument, environment);
+      return Array.isArray(value) ? value : [value];
+    });
+    this.#bind(node.outputs, this.#inner(values[place]!, given, new Map()), graph, environment);
+  }
+
+  #inner(argument: Argument, given: readonly AtenValue[], environment: Environment): AtenValue[] {
+    const graph = readGraph(objectOf(objectOf(argument['as_graph'], 'a branch')['graph'], 'a branch'));
+    if (graph.inputs.length !== given.length) throw damaged(`a branch takes ${graph.inputs.length} values and gets ${given.length}`);
+    for (const [index, input] of graph.inputs.entries()) environment.set(nameOf(input), given[index]!);
+    const { sourceLine, operator } = this.#context;
+    this.#run(graph, environment);
+    this.#context.sourceLine = sourceLine;
+    this.#context.operator = operator;
+    return graph.outputs.map((output) => this.#argument(output, environment));
+  }
+
+  #valueOf(value: AtenValue): Value {
+    if (value instanceof AtenTensor) return this.#context.read(value);
+    if (isScalar(value)) return scalarValue(this.#context, value);
+    throw this.#context.refuse(`a branch gives ${describeValue(value)}`);
+  }
+
+  // ---- values
+
+  #argument(argument: Argument, environment: Environment): AtenValue {
+    const [kind] = Object.keys(argument);
+    const value = kind === undefined ? undefined : argument[kind];
+    switch (kind) {
+      case 'as_none':
+        return null;
+      case 'as_tensor':
+        return find(textOf(objectOf(value, kind)['name'], kind), environment);
+      case 'as_tensors':
+        return listOf(value, kind).map((item) => find(textOf(objectOf(item, kind)['name'], kind), environment));
+      case 'as_optional_tensor':
+        return this.#argument(objectOf(value, kind), environment);
+      case 'as_optional_tensors':
+        return listOf(value, kind).map((item) => this.#argument(objectOf(item, kind), environment));
+      case 'as_int':
+        return integerOf(value, kind);
+      case 'as_ints':
+        return listOf(value, kind).map((item) => integerOf(item, kind));
+      case 'as_float':
+        return floatOf(value, kind);
+      case 'as_floats':
+        return listOf(value, kind).map((item) => floatOf(item, kind));
+      case 'as_bool':
+        return value === true;
+      case 'as_bools':
+        return listOf(value, kind).map((item) => item === true);
+      case 'as_string':
+        return textOf(value, kind);
+      case 'as_strings':
+        return listOf(value, kind).map((item) => textOf(item, kind));
+      case 'as_sym_int':
+      case 'as_sym_float':
+      case 'as_sym_bool':
+        return symbolic(objectOf(value, kind), environment);
+      case 'as_sym_ints':
+      case 'as_sym_floats':
+      case 'as_sym_bools':
+        return listOf(value, kind).map((item) => symbolic(objectOf(item, kind), environment));
+      case 'as_scalar_type':
+        return BigInt(scalarTypeOfExport(Number(value)));
+      case 'as_memory_format':
+        return memoryFormats[Number(value)] ?? 1n;
+      case 'as_layout':
+        return value === 7 ? 0n : 1n;
+      case 'as_device': {
+        const device = objectOf(value, kind);
+        return textOf(device['type'], kind);
+      }
+      default:
+        throw this.#context.refuse(`an argument of the kind ${String(kind)} is not covered`);
+    }
+  }
+
+  /** Names results, and compares what is known of them with what the exporter knew. */
+  #bind(outputs: readonly Argument[], results: readonly AtenValue[], graph: ProgramGraph, environment: Environment): void {
+    if (outputs.length === 0) return;
+    if (outputs.length > results.length) throw damaged(`${this.#context.operator} gives ${results.length} values, but ${outputs.length} are named`);
+    for (const [index, argument] of outputs.entries()) {
+      const result = results[index]!;
+      const [kind] = Object.keys(argument);
+      const details = kind === undefined ? undefined : argument[kind];
+      if (kind === 'as_none' || result === null) continue;
+      if (kind === 'as_tensor') {
+        const name = textOf(objectOf(details, kind)['name'], kind);
+        environment.set(name, this.#checked(name, result, graph));
+      } else if (kind === 'as_tensors' || kind === 'as_optional_tensors') {
+        const names = listOf(details, kind).map((item) => objectOf(item, kind));
+        if (!Array.isArray(result) || result.length !== names.length) throw damaged(`${this.#context.operator} gives ${describeValue(result)}, but ${names.length} tensors are named`);
+        for (const [place, item] of names.entries()) {
+          const inner = isObject(item['as_tensor']) ? item['as_tensor'] : item;
+          const name = textOf(inner['name'], kind);
+          environment.set(name, this.#checked(name, result[place]!, graph));
+        }
+      } else if (kind === 'as_sym_int' || kind === 'as_sym_float' || kind === 'as_sym_bool') {
+        environment.set(textOf(objectOf(details, kind)['as_name'], kind), result);
+      } else throw this.#context.refuse(`a result of the kind ${String(kind)} is not covered`);
+    }
+  }
+
+  #checked(name: string, value: AtenValue, graph: ProgramGraph): AtenValue {
+    const given = isScalar(value) ? this.#context.tensorOfScalar(value, false) : value;
+    if (!(given instanceof AtenTensor)) throw this.#context.refuse(`it gives ${describeValue(value)} where the program has a tensor`);
+    const meta = graph.tensorValues.get(name);
+    if (meta === undefined) throw damaged(`${name} has no type`);
+    const elementType = elementTypeOfExport(meta.dtype, name);
+    if (given.elementType !== elementType) throw this.#context.refuse(`its result would have the type ${given.elementType}, but the program says ${elementType}`);
+    const { shape } = given;
+    if (shape !== undefined && shape.length !== meta.sizes.length) throw this.#context.refuse(`its result would have ${shape.length} axes, but the program says ${meta.sizes.length}`);
+    const wanted: Shape = meta.sizes.map((size, axis) => {
+      const own = shape?.[axis];
+      const known = this.#symbols.dimension(size);
+      if (typeof own === 'number' && typeof known === 'number' && own !== known) throw this.#context.refuse(`its result would have the size ${own} on axis ${axis}, but the program says ${known}`);
+      if (own !== undefined && !String(own).includes('?')) return typeof known === 'number' ? known : own;
+      return known ?? own ?? unknownDimension();
+    });
+    const isExact = shape !== undefined && wanted.every((size, axis) => size === shape[axis]);
+    const tensor = isExact ? given : this.#refined(given, wanted);
+    this.#setStrides(tensor, meta);
+    return tensor;
+  }
+
+  #refined(tensor: AtenTensor, shape: Shape): AtenTensor {
+    const value = this.#context.graph.refine(this.#context.read(tensor), { shape });
+    if (tensor.steps.length === 0) tensor.storage.value = value;
+    const other = new AtenTensor(tensor.storage, tensor.steps, value, tensor.isWrappedNumber);
+    other.cached = { whole: tensor.storage.value, value };
+    return other;
+  }
+
+  #setStrides(tensor: AtenTensor, meta: TensorMeta): void {
+    const strides = meta.strides.map((stride) => this.#symbols.dimension(stride));
+    tensor.strides = strides.every((stride) => stride !== undefined) ? strides : undefined;
+  }
+}
+
+function nameOf(argument: Argument): string {
+  const [kind] = Object.keys(argument);
+  const details = kind === undefined ? undefined : argument[kind];
+  if (isObject(details)) {
+    const name = details['name'] ?? details['as_name'];
+    if (typeof name === 'string') return name;
+  }
+  return '';
+}
+
+function find(name: string, environment: Environment): AtenValue {
+  const value = environment.get(name);
+  if (value === undefined) throw damaged(`it uses ${JSON.stringify(name.slice(0, 100))} before it is there, or a result that is not covered`);
+  return value;
+}
+
+function symbolic(value: Readonly<Record<string, unknown>>, environment: Environment): AtenScalar {
+  if (value['as_int'] !== undefined) return integerOf(value['as_int'], 'an int');
+  if (value['as_float'] !== undefined) return floatOf(value['as_float'], 'a float');
+  if (value['as_bool'] !== undefined) return value['as_bool'] === true;
+  const found = find(textOf(value['as_name'], 'the name of a number'), environment);
+  if (!isScalar(found)) throw damaged('a number is no number');
+  return found;
+}
+
+/** Operators that only look whether something holds. */
+function isCheck(name: string): boolean {
+  return /^(?:_assert_\w+|_functional_assert\w*|sym_constrain_range\w*|_assert_async)(?:\.\w+)?$/.test(name);
+}
