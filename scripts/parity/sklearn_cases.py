@@ -17,7 +17,11 @@ import scipy.sparse as sp
 import sklearn
 from sklearn.base import is_classifier, is_regressor
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.utils import all_estimators
+
+try:
+    from sklearn.utils import all_estimators
+except ImportError:  # before 0.23
+    from sklearn.utils.testing import all_estimators
 
 warnings.filterwarnings("ignore")
 METHODS = ("predict", "predict_proba", "decision_function", "transform", "score_samples")
@@ -92,16 +96,16 @@ def variants(name, cls):
         "LinearDiscriminantAnalysis": [dict(), dict(solver="eigen"), dict(solver="lsqr")],
         "PCA": [dict(n_components=2), dict(n_components=2, whiten=True)], "KernelPCA": [dict(n_components=2), dict(n_components=2, kernel="rbf"), dict(n_components=2, kernel="poly")],
         "IncrementalPCA": [dict(n_components=2)], "TruncatedSVD": [dict(n_components=2)], "SparsePCA": [dict(n_components=2)], "MiniBatchSparsePCA": [dict(n_components=2)], "FactorAnalysis": [dict(n_components=2)], "FastICA": [dict(n_components=2)],
-        "NMF": [dict(n_components=2)], "MiniBatchNMF": [dict(n_components=2)], "LatentDirichletAllocation": [dict(n_components=2)], "DictionaryLearning": [dict(n_components=2)], "MiniBatchDictionaryLearning": [dict(n_components=2)],
+        "NMF": [dict(n_components=2)], "MiniBatchNMF": [dict(n_components=2)], "LatentDirichletAllocation": [dict(n_components=2)], "DictionaryLearning": [dict(n_components=2), dict(n_components=4, transform_n_nonzero_coefs=3), dict(n_components=3, transform_algorithm="threshold", transform_alpha=0.5, split_sign=True)], "MiniBatchDictionaryLearning": [dict(n_components=2)],
         "GaussianMixture": [dict(n_components=2), dict(n_components=2, covariance_type="diag"), dict(n_components=2, covariance_type="tied"), dict(n_components=2, covariance_type="spherical")], "BayesianGaussianMixture": [dict(n_components=2)],
-        "GaussianProcessRegressor": [dict(alpha=0.1)], "GaussianProcessClassifier": [dict()],
+        "GaussianProcessRegressor": [dict(alpha=0.1), *gaussian_kernels()], "GaussianProcessClassifier": [dict()],
         "KMeans": [dict(n_clusters=3, n_init=2)], "MiniBatchKMeans": [dict(n_clusters=3, n_init=2)], "BisectingKMeans": [dict(n_clusters=3)], "MeanShift": [dict()], "Birch": [dict(n_clusters=3)], "AffinityPropagation": [dict()], "FeatureAgglomeration": [dict()],
         "SplineTransformer": [dict(), dict(extrapolation="linear"), dict(extrapolation="continue"), dict(extrapolation="periodic")], "KBinsDiscretizer": [dict(encode="ordinal"), dict(encode="onehot-dense")], "PolynomialFeatures": [dict(), dict(degree=3, interaction_only=True), dict(degree=(2, 3), include_bias=False)],
         "PowerTransformer": [dict(), dict(method="box-cox")], "QuantileTransformer": [dict(n_quantiles=20), dict(n_quantiles=20, output_distribution="normal")],
         "OneHotEncoder": [dict(sparse_output=False), dict(sparse_output=False, drop="first"), dict(sparse_output=False, min_frequency=30, handle_unknown="infrequent_if_exist")], "OrdinalEncoder": [dict(), dict(handle_unknown="use_encoded_value", unknown_value=-1)], "TargetEncoder": [dict()],
-        "SimpleImputer": [dict(), dict(strategy="median", add_indicator=True)], "KNNImputer": [dict(), dict(weights="distance")], "MissingIndicator": [dict()],
+        "SimpleImputer": [dict(), dict(strategy="median", add_indicator=True)], "KNNImputer": [dict(), dict(weights="distance", add_indicator=True)], "MissingIndicator": [dict()],
         "GaussianRandomProjection": [dict(n_components=2)], "SparseRandomProjection": [dict(n_components=2, dense_output=True)], "RBFSampler": [dict(n_components=10)], "Nystroem": [dict(n_components=10)], "SkewedChi2Sampler": [dict(n_components=10)], "PolynomialCountSketch": [dict(n_components=8)],
-        "KernelRidge": [dict(), dict(kernel="rbf"), dict(kernel="laplacian"), dict(kernel="poly")], "KernelDensity": [dict(), dict(kernel="epanechnikov", bandwidth=3.0)], "LocalOutlierFactor": [dict(novelty=True)],
+        "KernelRidge": [dict(), dict(kernel="rbf"), dict(kernel="laplacian"), dict(kernel="poly")], "KernelDensity": [dict(), *[dict(kernel=kernel, bandwidth=3.0) for kernel in ("epanechnikov", "tophat", "exponential", "linear", "cosine")]], "LocalOutlierFactor": [dict(novelty=True)],
         "CountVectorizer": [dict(), dict(binary=True, ngram_range=(1, 2), stop_words="english"), dict(ngram_range=(2, 3)), dict(analyzer="char", ngram_range=(1, 3)), dict(analyzer="char_wb", ngram_range=(2, 4)), dict(analyzer="char_wb", ngram_range=(4, 4)), dict(lowercase=False, strip_accents="unicode"), dict(strip_accents="ascii", token_pattern=r"(?u)\b\w+\b"), dict(token_pattern=r"[a-zA-Z]+"), dict(token_pattern=r"\S+", stop_words=["the", "quick"], ngram_range=(1, 2)), dict(vocabulary=["quick", "fox", "the lazy", "Dog"], ngram_range=(1, 2)), dict(max_features=8, min_df=2)],
         "TfidfVectorizer": [dict(), dict(sublinear_tf=True, norm="l1", ngram_range=(1, 2)), dict(use_idf=False, analyzer="char_wb", ngram_range=(3, 3), norm=None)],
         "HashingVectorizer": [dict(n_features=64), dict(n_features=1000, ngram_range=(1, 2), alternate_sign=False, norm="l1"), dict(n_features=128, analyzer="char", ngram_range=(2, 3), norm=None), dict(n_features=32, binary=True)], "Normalizer": [dict(), dict(norm="l1"), dict(norm="max")], "DummyClassifier": [dict(), dict(strategy="uniform", random_state=0)],
@@ -112,7 +116,10 @@ def variants(name, cls):
     }
     for parameters in special.get(name, [dict()]):
         try:
-            instance = cls(**parameters)
+            try:
+                instance = cls(**parameters)
+            except TypeError:  # names of before 1.2
+                instance = cls(**{{"estimator": "base_estimator", "sparse_output": "sparse"}.get(key, key): value for key, value in parameters.items()})
         except TypeError as error:
             print(f"{name}: cannot be made: {error}", file=sys.stderr)
             continue
@@ -121,10 +128,15 @@ def variants(name, cls):
         yield ", ".join(f"{key}={short(value)}" for key, value in parameters.items() if key != "random_state"), instance
 
 
+def gaussian_kernels():
+    from sklearn.gaussian_process import kernels as k
+    return [dict(kernel=kernel, alpha=0.1, optimizer=None, normalize_y=True) for kernel in (2.0 * k.Matern(3.0, nu=0.5), k.Matern(5.0, nu=1.5) + k.WhiteKernel(0.3), k.Matern([3.0] * 6, nu=2.5), k.RationalQuadratic(3.0, 0.7) * k.ConstantKernel(1.5), k.ExpSineSquared(2.0, 9.0) + k.WhiteKernel(3.0), k.DotProduct(0.5) ** 2 + k.RBF([2.0, 3, 4, 5, 6, 7]))]
+
+
 def short(value):
     if isinstance(value, (list, dict)) and len(str(value)) > 40:
         return "..."
-    return value.__name__ if callable(value) and hasattr(value, "__name__") else str(value)[:40]
+    return value.__name__ if callable(value) and hasattr(value, "__name__") else " ".join(str(value).split())[:40]
 
 
 def datasets(name, instance, label):
@@ -161,7 +173,7 @@ def datasets(name, instance, label):
     elif name in ("MultinomialNB", "ComplementNB", "BernoulliNB"):
         yield "", X3, y3, np.abs(NEW3)
         yield "binary", X2, y2, np.abs(NEW3)
-    elif name in ("SimpleImputer", "KNNImputer", "MissingIndicator"):
+    elif name in ("SimpleImputer", "MissingIndicator"):
         new = missing[1::4] if name == "MissingIndicator" else missing[::4]
         yield "", missing, None, new
     elif name == "IsotonicRegression":
@@ -181,6 +193,11 @@ def datasets(name, instance, label):
         yield "", [{"a": 1, "city": "Rome"}, {"b": 2.5, "city": "Paris"}, {"a": 3, "b": 1}], None, [{"a": 3}, {"a": 1.5, "b": 2, "city": "Rome"}, {"city": "Ulm"}]
     elif name in ("LabelBinarizer", "LabelEncoder", "MultiLabelBinarizer"):
         return  # They encode targets, not rows.
+    elif name == "KNNImputer":
+        noisy = missing + np.random.RandomState(3).normal(0, 0.05, missing.shape)
+        yield "", noisy, None, np.vstack([noisy[::4], np.full((1, 4), np.nan)])
+    elif name in ("KNeighborsTransformer", "RadiusNeighborsTransformer", "LocallyLinearEmbedding", "Isomap"):
+        yield "", X3 + np.random.RandomState(3).normal(0, 0.05, X3.shape), None, NEW3 + 0.01
     elif name == "LocalOutlierFactor" or "chebyshev" in label:
         # Of equally near neighbours scikit-learn takes any, so there are none here.
         noise = np.random.RandomState(3)

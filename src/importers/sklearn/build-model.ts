@@ -9,16 +9,19 @@ import { labelAt, labelNames } from './results.ts';
 import { version } from '../../version.ts';
 
 const rowsAxis = 'rows';
+/** A name that says that requests cannot be joined along this axis. */
+const jointAxis = 'joint_points';
 
 /** Names of inputs and outputs that scikit-learn's users know; those of classes are `label` and `probabilities`, as skl2onnx has them. */
 export function buildModel(estimator: Estimator, options: GraphOptions, known: EstimatorImport): ModelProto {
   const graph = new Graph(options);
   const { record } = estimator;
   const labels: Record<string, readonly string[]> = {};
-  const rows = inputs(graph, estimator, known, (names) => (labels['X'] = names));
+  const axis = estimator.joint === true ? jointAxis : rowsAxis;
+  const rows = inputs(graph, estimator, axis, known, (names) => (labels['X'] = names));
   const output = (name: string, value: Value, width: number | undefined, names?: Labels) => {
     const flat = width === undefined;
-    graph.output(name, flat ? graph.squeeze(value, 1) : value, flat ? [rowsAxis] : [rowsAxis, width]);
+    graph.output(name, flat ? graph.squeeze(value, 1) : value, flat ? [axis] : [axis, width]);
     if (names !== undefined) labels[name] = labelNames(names);
   };
   const before = graph.outputCount;
@@ -31,8 +34,8 @@ export function buildModel(estimator: Estimator, options: GraphOptions, known: E
   if (estimator.predict !== undefined) output('prediction', estimator.predict(rows), estimator.flat === true || (estimator.flat === undefined && estimator.targets === undefined) ? ((estimator.targets ?? 1) === 1 ? undefined : estimator.targets) : estimator.targets);
   if (estimator.decision !== undefined) output('decision_function', estimator.decision(rows), estimator.decisionWidth === 1 ? undefined : estimator.decisionWidth);
   if (estimator.scoreSamples !== undefined) output('score_samples', estimator.scoreSamples(rows), undefined);
-  // What predicts is asked for its prediction; scikit-learn's clusterers give both.
-  if (estimator.transform !== undefined && (graph.outputCount === before || estimator.classes === undefined)) {
+  for (const { name, value, width } of estimator.also?.(rows) ?? []) output(name, value, width);
+  if (estimator.transform !== undefined) {
     const transformed = estimator.transform(rows);
     if (!transformed.isText() && transformed.blocks.some((block) => block.value.elementType === STRING)) record.refuse('it gives numbers and texts side by side; let it give columns of one kind');
     output('transform', transformed.matrix(), transformed.width);
@@ -61,9 +64,9 @@ function severalClassifiers(graph: Graph, rows: Frame, classifiers: readonly Est
   }
 }
 
-function inputs(graph: Graph, estimator: Estimator, known: EstimatorImport, name: (columns: readonly string[]) => void): Frame {
+function inputs(graph: Graph, estimator: Estimator, axis: string, known: EstimatorImport, name: (columns: readonly string[]) => void): Frame {
   const { record, kinds } = estimator;
-  if (estimator.takesDocuments === true) return Frame.of(graph, graph.unsqueeze(graph.input('text', STRING, [rowsAxis]), 1), 1);
+  if (estimator.takesDocuments === true) return Frame.of(graph, graph.unsqueeze(graph.input('text', STRING, [axis]), 1), 1);
   const names = estimator.columnNames ?? featureNames(estimator.record, known, 0);
   const mixed = kinds !== undefined && new Set(kinds).size > 1;
   if (kinds !== undefined && ((estimator.takesColumns === true && (names !== undefined || mixed)) || mixed)) {
@@ -73,14 +76,14 @@ function inputs(graph: Graph, estimator: Estimator, known: EstimatorImport, name
       if (used.has(name)) record.refuse(`two of its columns are named '${name}'`);
       used.add(name);
       if (kind === 'unused') return { value: graph.doubles([0], [1, 1]), width: 1 };
-      return { value: graph.input(name, kind === 'text' ? STRING : DOUBLE, [rowsAxis, 1]), width: 1 };
+      return { value: graph.input(name, kind === 'text' ? STRING : DOUBLE, [axis, 1]), width: 1 };
     });
     return new Frame(graph, blocks, names);
   }
   const width = kinds?.length ?? widthOf(estimator, known);
   if (names?.length === width) name(names);
   const text = kinds?.[0] === 'text';
-  return new Frame(graph, [{ value: graph.input('X', text ? STRING : DOUBLE, [rowsAxis, width]), width }], names);
+  return new Frame(graph, [{ value: graph.input('X', text ? STRING : DOUBLE, [axis, width]), width }], names);
 }
 
 /** An outer estimator may not know its columns: then the first inside does. */

@@ -18,11 +18,12 @@ export function behind(record: Fitted, steps: readonly Estimator[], last: Estima
     ...(first?.takesDocuments === undefined ? {} : { takesDocuments: first.takesDocuments }),
     ...(first?.takesColumns === undefined ? {} : { takesColumns: first.takesColumns }),
   };
-  if (last === undefined) return { record, ...takes, transform: prepare };
+  const joint = [...steps, ...(last === undefined ? [] : [last])].some((step) => step.joint === true) ? { joint: true } : {};
+  if (last === undefined) return { record, ...takes, ...joint, transform: prepare };
   const wrapped: Record<string, unknown> = { ...last, kinds: undefined, columnNames: undefined, takesDocuments: undefined, takesColumns: undefined };
   for (const [name, method] of Object.entries(last)) if (typeof method === 'function') wrapped[name] = (rows: Frame) => (method as (rows: Frame) => unknown)(prepare(rows));
   if (last.classifiers !== undefined) wrapped['classifiers'] = last.classifiers.map((classifier) => behind(record, steps, classifier));
-  return { ...(wrapped as unknown as Estimator), ...takes, record };
+  return { ...(wrapped as unknown as Estimator), ...takes, ...joint, record };
 }
 
 /** A step that passes on what it gets says nothing about the kinds of columns. */
@@ -40,12 +41,18 @@ const pipeline: Converter = (record, convert) => {
   const last = steps.at(-1);
   if (last === undefined) return { record, transform: (rows) => rows };
   const ends = last.predict !== undefined || last.classes !== undefined || last.cluster !== undefined || last.classifiers !== undefined || last.multilabel !== undefined || last.scoreSamples !== undefined;
-  return ends ? behind(record, steps.slice(0, -1), last) : behind(record, steps, undefined);
+  return ends ? behind(record, steps.slice(0, -1), last) : { ...behind(record, steps, undefined), ...alsoOf(record, steps) };
 };
 
 /** imbalanced-learn's samplers only change what is learned from. */
 function isSampler(step: PickleValue | undefined): boolean {
   return step instanceof PickledObject && /^imblearn\.(?:over_sampling|under_sampling|combine)\./.test(step.path);
+}
+
+/** Beside the last step's transform, what else it tells. */
+function alsoOf(record: Fitted, steps: readonly Estimator[]): Pick<Estimator, 'also'> {
+  const last = steps.at(-1);
+  return last?.also === undefined ? {} : { also: behind(record, steps.slice(0, -1), last).also! };
 }
 
 interface Part {
@@ -91,6 +98,7 @@ const columnTransformer: Converter = (record, convert) => {
     record,
     kinds,
     takesColumns: true,
+    ...(parts.some(({ estimator }) => estimator?.joint === true) ? { joint: true } : {}),
     transform: (rows) =>
       Frame.join(rows.graph, parts.map(({ columns, estimator }) => {
         const chosen = rows.select(columns);
@@ -110,6 +118,7 @@ const featureUnion: Converter = (record, convert) => {
   const documents = parts.some((part) => part?.takesDocuments === true);
   return {
     record,
+    ...(parts.some((part) => part?.joint === true) ? { joint: true } : {}),
     ...(kinds === undefined ? {} : { kinds }),
     ...(documents ? { takesDocuments: true } : {}),
     ...(parts.some((part) => part?.takesColumns === true) ? { takesColumns: true } : {}),

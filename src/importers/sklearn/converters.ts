@@ -2,23 +2,28 @@
 import { nearest } from '../../lib/nearest.ts';
 import { boosters } from './boosters.ts';
 import { boosting } from './boosting.ts';
+import { clusters } from './clusters.ts';
 import { compositions } from './compose.ts';
 import { decompositions } from './decomposition.ts';
 import { encoders } from './encoders.ts';
 import { ensembles } from './ensembles.ts';
 import type { Convert, Converter, Converters, Estimator } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
+import { factorizations } from './factorizations.ts';
+import { gaussianProcesses } from './gaussian-processes.ts';
 import { linear } from './linear.ts';
+import { neighborGraphs } from './neighbor-graphs.ts';
 import { neighbors } from './neighbors.ts';
 import { networks } from './networks.ts';
 import { probabilistic } from './probabilistic.ts';
 import { scalers } from './scalers.ts';
 import { selections } from './selection.ts';
+import { splines } from './splines.ts';
 import { supportVectors } from './support-vectors.ts';
 import { trees } from './trees.ts';
 import { vectorizers } from './vectorizers.ts';
 
-export const converters: Converters = { ...linear, ...trees, ...boosting, ...boosters, ...ensembles, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...vectorizers, ...compositions };
+export const converters: Converters = { ...linear, ...trees, ...boosting, ...boosters, ...ensembles, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...vectorizers, ...clusters, ...factorizations, ...gaussianProcesses, ...neighborGraphs, ...splines, ...compositions };
 
 /** Modules moved over the years; a class is also found by its package and name. */
 const byPackage = new Map<string, Converter>(Object.entries(converters).map(([path, converter]) => [shortPath(path), converter]));

@@ -143,12 +143,13 @@ const votingClassifier: Converter = (record, convert) => {
   const kinds = parts.find((part) => part.kinds !== undefined);
   const takes = kinds === undefined ? {} : { kinds: kinds.kinds!, ...(kinds.takesColumns === true ? { takesColumns: true } : {}) };
   if (record.text('voting', 'hard') === 'soft') {
-    return { ...takes, ...classifierOfProbabilities(record, (rows) => weightedMean(rows.graph, parts.map((part) => probabilitiesOf(part, rows)), weights), labels), transform: (rows) => Frame.join(rows.graph, parts.map((part) => Frame.of(rows.graph, probabilitiesOf(part, rows), labels.values.length))) };
+    return { ...takes, ...classifierOfProbabilities(record, (rows) => weightedMean(rows.graph, parts.map((part) => probabilitiesOf(part, rows)), weights), labels), ...(record.flag('flatten_transform', true) ? { transform: (rows: Frame) => Frame.join(rows.graph, parts.map((part) => Frame.of(rows.graph, probabilitiesOf(part, rows), labels.values.length))) } : {}) };
   }
   return {
     record,
     ...takes,
     classes: labels,
+    transform: (rows) => Frame.join(rows.graph, parts.map((part) => Frame.of(rows.graph, classNumber(part, rows), 1))),
     classIndex: (rows) => {
       const { graph } = rows;
       const all = graph.integers(labels.values.map((_, index) => index), [1, labels.values.length]);
@@ -159,7 +160,7 @@ const votingClassifier: Converter = (record, convert) => {
 
 const votingRegressor: Converter = (record, convert) => {
   const parts = record.children('estimators_').map(convert);
-  return { record, targets: 1, flat: true, predict: (rows) => weightedMean(rows.graph, parts.map((part) => predictionOf(part, rows)), votingWeights(record, parts.length)) };
+  return { record, targets: 1, flat: true, predict: (rows) => weightedMean(rows.graph, parts.map((part) => predictionOf(part, rows)), votingWeights(record, parts.length)), transform: (rows) => Frame.join(rows.graph, parts.map((part) => Frame.of(rows.graph, predictionOf(part, rows), 1))) };
 };
 
 /** What the first row of estimators tells the last one. */
@@ -192,6 +193,7 @@ const stackingClassifier: Converter = (record, convert): Estimator => {
   return {
     record,
     classes: labels,
+    transform,
     classIndex: (rows) => classIndexOf(last, transform(rows)),
     ...(last.probabilities === undefined ? {} : { probabilities: (rows: Frame) => last.probabilities!(transform(rows)) }),
     ...(last.decision === undefined ? {} : { decision: (rows: Frame) => last.decision!(transform(rows)), decisionWidth: last.decisionWidth ?? 1 }),
@@ -201,7 +203,7 @@ const stackingClassifier: Converter = (record, convert): Estimator => {
 const stackingRegressor: Converter = (record, convert) => {
   const transform = stacked(record, convert);
   const last = convert(record.child('final_estimator_'));
-  return { record, targets: last.targets ?? 1, flat: true, predict: (rows) => predictionOf(last, transform(rows)) };
+  return { record, targets: last.targets ?? 1, flat: true, transform, predict: (rows) => predictionOf(last, transform(rows)) };
 };
 
 /** A step function that rises, or a logistic one: [rows, 1] to [rows, 1]. */
@@ -221,7 +223,10 @@ function isotonicValue(graph: Graph, record: Fitted, column: Value): Value {
   return graph.where(graph.or(graph.less(column, low), graph.greater(column, high)), Number.NaN, found);
 }
 
-const isotonic: Converter = (record) => ({ record, targets: 1, flat: true, predict: (rows) => isotonicValue(rows.graph, record, rows.numbers()) });
+const isotonic: Converter = (record) => {
+  const predict = (rows: Frame) => isotonicValue(rows.graph, record, rows.numbers());
+  return { record, targets: 1, flat: true, predict, also: (rows) => [{ name: 'transform', value: predict(rows), width: undefined }] };
+};
 
 /** One classifier and what makes probabilities of its scores. */
 function calibratedPart(record: Fitted, convert: Convert, count: number): (rows: Frame) => Value {
@@ -309,6 +314,19 @@ const outputCode: Converter = (record, convert) => {
     record,
     classes: record.labels('classes_'),
     classIndex: (rows) => rows.graph.argmin(squaredEuclidean(rows.graph, rows.graph.concat(parts.map((part) => binaryScore(part, rows))), record.rows('code_book_'))),
+  };
+};
+
+/** What scikit-learn puts where all rows of the training were of one class. */
+const constantPredictor: Converter = (record) => {
+  const constant = (rows: Frame) => rows.graph.repeatRows(rows.graph.doubles([record.vector('y_')[0]!], [1, 1]), rows.blocks[0]!.value);
+  return {
+    record,
+    classes: { kind: 'integer', values: [0, 1] },
+    classIndex: (rows) => rows.graph.cast(constant(rows), INT64),
+    decision: constant,
+    decisionWidth: 1,
+    probabilities: (rows) => bothClasses(rows.graph, constant(rows)),
   };
 };
 
@@ -434,6 +452,7 @@ export const ensembles: Converters = {
   'sklearn.multiclass.OneVsRestClassifier': oneVersusRest,
   'sklearn.multiclass.OneVsOneClassifier': oneVersusOne,
   'sklearn.multiclass.OutputCodeClassifier': outputCode,
+  'sklearn.multiclass._ConstantPredictor': constantPredictor,
   'sklearn.multioutput.MultiOutputClassifier': multiOutputClassifier,
   'sklearn.multioutput.MultiOutputRegressor': multiOutputRegressor,
   'sklearn.multioutput.RegressorChain': regressorChain,

@@ -40,6 +40,18 @@ export interface Estimator {
   /** FP64 [rows, 1]. */
   scoreSamples?(rows: Frame): Value;
   transform?(rows: Frame): Frame;
+  /** Outputs beside those. */
+  also?(rows: Frame): readonly Output[];
+  /** The rows of a request have to do with each other, so that requests are not joined. */
+  readonly joint?: boolean;
+}
+
+/** `width` is undefined where scikit-learn gives a list. */
+export interface Output {
+  readonly name: string;
+  /** [rows, width], or [rows, 1]. */
+  readonly value: Value;
+  readonly width: number | undefined;
 }
 
 export type Converter = (record: Fitted, convert: Convert) => Estimator;

@@ -139,8 +139,6 @@ const radiusClassifier: Converter = (record): Estimator => {
   return parts.length === 1 ? parts[0]! : { record, classifiers: parts };
 };
 
-const knnImputerReason = 'each row has its own set of known columns, which is not covered; SimpleImputer is';
-
 const nearestCentroid: Converter = (record) => {
   const metric = record.text('metric', 'euclidean');
   const labels = record.labels('classes_');
@@ -198,6 +196,5 @@ export const neighbors: Converters = {
   'sklearn.neighbors._nearest_centroid.NearestCentroid': nearestCentroid,
   'sklearn.neighbors._lof.LocalOutlierFactor': localOutlierFactor,
   'sklearn.neighbors._nca.NeighborhoodComponentsAnalysis': components,
-  'sklearn.impute._knn.KNNImputer': (record) => record.refuse(knnImputerReason),
 };
 

@@ -1,7 +1,8 @@
 /** Naive Bayes, discriminant analysis, mixtures, and estimators that only look at the targets. */
+import type { PickleValue } from '../../formats/pickle/pickle-value.ts';
 import type { Converter, Converters, Estimator } from './estimator.ts';
 import { Frame } from './frame.ts';
-import { labelsOf, matrixOf, type Fitted } from './fitted.ts';
+import { labelsOf, listOf, matrixOf, type Fitted, type Labels } from './fitted.ts';
 import { DOUBLE, INT64, type Graph, type Value } from './graph.ts';
 import { affine, bothClasses, classOfScores, logistic } from './results.ts';
 
@@ -205,11 +206,17 @@ const ellipticEnvelope: Converter = (record) => {
 const dummyClassifier: Converter = (record): Estimator => {
   const strategy = record.text('strategy', 'prior');
   if (strategy === 'stratified' || strategy === 'uniform') record.refuse(`its strategy '${strategy}' answers at random`);
-  const labels = labelsOf(record.get('classes_'));
-  if (labels === undefined) return record.refuse('several outputs are not covered');
-  const priors = record.vector('class_prior_');
+  const single = labelsOf(record.get('classes_'));
+  const constants = record.get('constant');
+  if (single !== undefined) return alwaysOne(record, strategy, single, record.vector('class_prior_'), constants);
+  const priors = record.list('class_prior_');
+  const each = listOf(constants);
+  return { record, classifiers: record.list('classes_').map((value, index) => alwaysOne(record, strategy, labelsOf(value) ?? record.refuse('the classes of one of its outputs are neither numbers nor texts'), matrixOf(priors[index])!.data, each?.[index])) };
+};
+
+function alwaysOne(record: Fitted, strategy: string, labels: Labels, priors: Float64Array, constant: PickleValue | undefined): Estimator {
   let best = priors.indexOf(Math.max(...priors));
-  if (strategy === 'constant') best = (labels.values as readonly unknown[]).indexOf(labelsOf([record.get('constant') ?? null])?.values[0]);
+  if (strategy === 'constant') best = (labels.values as readonly unknown[]).indexOf(labelsOf([constant ?? null])?.values[0]);
   if (best < 0) record.refuse('its constant is none of its classes');
   const certain = strategy !== 'prior';
   const row = priors.map((prior, index) => (certain ? Number(index === best) : prior));
@@ -219,7 +226,7 @@ const dummyClassifier: Converter = (record): Estimator => {
     classIndex: (rows) => rows.graph.repeatRows(rows.graph.integers([best], [1, 1]), rows.blocks[0]!.value),
     probabilities: (rows) => rows.graph.repeatRows(rows.graph.doubles(row, [1, row.length]), rows.blocks[0]!.value),
   };
-};
+}
 
 const dummyRegressor: Converter = (record) => {
   const constant = record.vector('constant_');

@@ -188,8 +188,34 @@ export function interpolated(graph: Graph, column: Value, points: ArrayLike<numb
   return graph.add(graph.multiply(at(slopes), graph.subtract(column, at(starts))), at(levels));
 }
 
+/** Coefficients of Wichura's algorithm AS 241 (Applied Statistics 37, 1988), from the highest power down. */
+const central = {
+  above: [2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457, 13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608],
+  below: [5226.495278852854561, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867, 5394.1960214247511077, 687.1870074920579083, 42.313330701600911252, 1],
+};
+const tail = {
+  above: [7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258, 3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734],
+  below: [1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459, 0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1],
+};
+/** As scikit-learn, which keeps clear of the ends by 1e-7. */
+const leastProbability = 1e-7;
+
+/** The number below which a standard normal variable lies with this probability. */
+function normalQuantile(graph: Graph, probability: Value): Value {
+  const kept = graph.minimum(graph.maximum(probability, leastProbability), 1 - leastProbability);
+  const ratio = ({ above, below }: typeof central, at: Value) => {
+    const [top, bottom] = [above, below].map((powers) => powers.slice(1).reduce<Value>((value, power) => graph.add(graph.multiply(value, at), power), graph.doubles([powers[0]!], [1, 1])));
+    return graph.divide(top!, bottom!);
+  };
+  const centred = graph.subtract(kept, 0.5);
+  const near = graph.multiply(centred, ratio(central, graph.subtract(0.180625, graph.multiply(centred, centred))));
+  const depth = graph.map('Sqrt', graph.map('Neg', graph.map('Log', graph.minimum(kept, graph.subtract(1, kept)))));
+  const far = graph.multiply(ratio(tail, graph.subtract(depth, 1.6)), graph.map('Sign', centred));
+  return graph.where(graph.atMost(graph.map('Abs', centred), 0.425), near, far);
+}
+
 const quantileTransformer: Converter = (record) => {
-  if (record.text('output_distribution', 'uniform') !== 'uniform') record.refuse("output_distribution='normal' needs the inverse of the normal distribution, which ONNX does not have; use 'uniform'");
+  const normal = record.text('output_distribution', 'uniform') === 'normal';
   const { count, width, data } = record.rows('quantiles_');
   const references = record.vector('references_');
   return {
@@ -204,7 +230,8 @@ const quantileTransformer: Converter = (record) => {
         const downward = interpolated(graph, graph.map('Neg', column), quantiles.map((value) => -value).reverse(), references.map((value) => -value).reverse());
         const mean = graph.multiply(graph.subtract(upward, downward), 0.5);
         const upper = graph.where(graph.equal(column, quantiles[count - 1]!), 1, mean);
-        return graph.where(graph.equal(column, quantiles[0]!), 0, upper);
+        const place = graph.where(graph.equal(column, quantiles[0]!), 0, upper);
+        return normal ? normalQuantile(graph, place) : place;
       });
       return Frame.of(graph, graph.concat(columns), width);
     },
