@@ -9,6 +9,8 @@ export interface KnownImporter extends Pick<Importer, 'name'> {
   readonly extensions: readonly string[];
   /** Names under which a model's folder holds such a file: `model.json`. */
   readonly defaultFiles: readonly string[];
+  /** Its files may hold programs that do not describe their inputs. */
+  readonly declaresInputs?: true;
   readonly load: () => Promise<Importer>;
 }
 

@@ -1,10 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { importFile } from '../../src/commands/import-file.ts';
+import { parseInputDeclaration } from '../../src/input-declaration.ts';
+import type { Tensors } from '../../src/tensor.ts';
+import { compareTensors } from '../../src/commands/sample-tensors.ts';
 import { explainModels } from '../../src/commands/explain-models.ts';
 
 const fixtures = fileURLToPath(new URL('../importers/sklearn/fixtures/', import.meta.url));
@@ -34,7 +37,7 @@ it('writes over nothing that it was not told to', async () => {
   writeFileSync(join(folder, 'model.yaml'), 'description: mine\n');
   await expect(importFile(pipeline, folder)).rejects.toMatchObject({ code: 'INVALID_USAGE', message: expect.stringContaining('--force') as string });
   expect(readFileSync(join(folder, 'model.yaml'), 'utf8')).toBe('description: mine\n');
-  await importFile(pipeline, folder, true);
+  await importFile(pipeline, folder, { overwrite: true });
   expect(readFileSync(join(folder, 'model.yaml'), 'utf8')).not.toContain('mine');
 });
 
@@ -48,4 +51,64 @@ it('leaves nothing behind where the file is refused', async () => {
   await expect(importFile(file, join(directory, 'other'))).rejects.toMatchObject({ code: 'INVALID_MODEL' });
   await expect(importFile(join(directory, 'absent'), folder)).rejects.toMatchObject({ code: 'INVALID_USAGE' });
   expect(existsSync(join(directory, 'other'))).toBe(false);
+});
+
+/** A .npy file of version 1. */
+function writeArray(name: string, shape: readonly number[], values: readonly number[]): string {
+  const data = Float64Array.from(values);
+  const header = `{'descr': '<f8', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`.padEnd(117) + '\n';
+  const path = join(directory, name);
+  writeFileSync(path, Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), Buffer.from([header.length, 0]), Buffer.from(header), Buffer.from(data.buffer)]));
+  return path;
+}
+
+it('tries a sample, and tells how far the answers are from those that were expected', async () => {
+  const folder = join(directory, 'sampled');
+  const { outputs } = await importFile(pipeline, folder);
+  expect(outputs).toBeUndefined();
+  const [explained] = await explainModels(folder);
+  const width = explained!.signature.inputs[0]!.shape.at(-1) as number;
+  const sample = writeArray('sample.npy', [2, width], new Array<number>(2 * width).fill(0.5));
+  const tried = await importFile(pipeline, folder, { overwrite: true, sample });
+  expect([...tried.outputs!.values()].every((shape) => shape[0] === 2)).toBe(true);
+  expect(tried.differences).toBeUndefined();
+  const [first] = tried.outputs!;
+  const expected = writeArray('expected.npy', first![1], new Array<number>(first![1].reduce((product, size) => product * size, 1)).fill(1));
+  const failed = importFile(pipeline, folder, { overwrite: true, sample, expected });
+  if (explained!.signature.outputs[0]!.datatype === 'BYTES') await expect(failed).rejects.toMatchObject({ code: 'INVALID_USAGE', message: expect.stringContaining('is FP64, but the model has BYTES there') as string });
+  else expect((await failed).differences![0]!.largest).toBeGreaterThan(0);
+  await expect(importFile(pipeline, folder, { overwrite: true, expected })).rejects.toMatchObject({ code: 'INVALID_USAGE', message: expect.stringContaining('--sample') as string });
+  await expect(importFile(pipeline, folder, { overwrite: true, sample: pipeline })).rejects.toMatchObject({ code: 'INVALID_USAGE', message: expect.stringContaining('neither a .npy nor a .npz') as string });
+});
+
+it('compares element by element, NaN with NaN, and the classes that win', () => {
+  const tensors = (values: readonly number[]): Tensors => new Map([['y', { datatype: 'FP32', shape: [2, 2], data: Float32Array.from(values) }]]);
+  expect(compareTensors(tensors([1, 2, NaN, 4]), tensors([1, 2, NaN, 4]), 'f')).toEqual([{ output: 'y', largest: 0, largestRelative: 0, sameLargest: true }]);
+  expect(compareTensors(tensors([1, 2, 8, 4]), tensors([3, 2, 8, 4]), 'f')).toEqual([{ output: 'y', largest: 2, largestRelative: 2, sameLargest: false }]);
+  expect(compareTensors(tensors([1, 2, 8, 4]), tensors([1, 2, 10, 4]), 'f')).toEqual([{ output: 'y', largest: 2, largestRelative: 0.25, sameLargest: true }]);
+  expect(compareTensors(tensors([NaN, 0, 0, 0]), tensors([0, 0, 0, 0]), 'f')[0]!.largest).toBe(Infinity);
+});
+
+it('reads declarations of inputs', () => {
+  expect(parseInputDeclaration('x:f32[batch,3,224,224]')).toEqual({ name: 'x', datatype: 'FP32', shape: ['batch', 3, 224, 224] });
+  expect(parseInputDeclaration('INT64[1, -1]')).toEqual({ datatype: 'INT64', shape: [1, 'size_1'] });
+  expect(parseInputDeclaration('mask:bool[]')).toEqual({ name: 'mask', datatype: 'BOOL', shape: [] });
+  for (const [text, problem] of [['x', 'not of that form'], ['x:f33[1]', "no type 'f33'; did you mean 'f32'?"], ['x:f32[a b]', "'a b' is neither"], ['x:f32[1,,2]', "'' is neither"]] as const) {
+    expect(() => parseInputDeclaration(text)).toThrow(expect.objectContaining({ code: 'INVALID_USAGE', message: expect.stringContaining(problem) as string }) as Error);
+  }
+});
+
+it('imports as model.yaml says, and keeps both ways apart', async () => {
+  const folder = join(directory, 'configured');
+  mkdirSync(folder);
+  copyFileSync(pipeline, join(folder, 'model.joblib'));
+  const datatypes = async (): Promise<string[]> => (await explainModels(folder))[0]!.signature.inputs.map((input) => input.datatype);
+  const plain = await datatypes();
+  writeFileSync(join(folder, 'model.yaml'), 'import:\n  precision: float32\n');
+  const single = await datatypes();
+  expect([plain.includes('FP64'), single.includes('FP64')]).toEqual([true, false]);
+  writeFileSync(join(folder, 'model.yaml'), 'import:\n  architecture: resnet18\n');
+  await expect(explainModels(folder)).rejects.toMatchObject({ message: expect.stringContaining('architecture') as string });
+  writeFileSync(join(folder, 'model.yaml'), 'import:\n  precison: float32\n');
+  await expect(explainModels(folder)).rejects.toMatchObject({ code: 'INVALID_CONFIG', message: expect.stringContaining("did you mean 'precision'") as string });
 });
