@@ -42,10 +42,17 @@ function isImageDatatype(datatype: string): datatype is ImageDatatype {
 
 const imageNet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
+export interface ImageInputOptions {
+  /** The task feeds other inputs itself. */
+  readonly beside?: boolean;
+  /** What holds where neither the config nor preprocessor_config.json says otherwise. */
+  readonly usual?: ImageOptions;
+}
+
 /**
- * `beside`: the task feeds other inputs itself. Throws `INVALID_CONFIG` where options and signature do not fit together.
+ * Throws `INVALID_CONFIG` where options and signature do not fit together.
  */
-export function planImageInput(signature: Signature, given: ImageOptions, artifact: Artifact, beside = false): ImageInput {
+export function planImageInput(signature: Signature, given: ImageOptions, artifact: Artifact, { beside = false, usual = {} }: ImageInputOptions = {}): ImageInput {
   const spec = findInput(signature, given.input, beside);
   const shape = imageShape(spec, given.layout);
   if (shape === undefined) {
@@ -56,7 +63,7 @@ export function planImageInput(signature: Signature, given: ImageOptions, artifa
     );
   }
   const saved = readPreprocessorConfig(artifact) ?? {};
-  const options: ImageOptions = { ...saved, ...given, resize: { ...saved.resize, ...given.resize } };
+  const options: ImageOptions = { ...usual, ...saved, ...given, resize: { ...usual.resize, ...saved.resize, ...given.resize } };
   const { resize = {}, drawing } = options;
   const within = resize.mode === 'within' && (shape.width === undefined || shape.height === undefined);
   const { width, height } = within ? largestWithin(resize) : sizeOf(spec, shape, options);

@@ -27,7 +27,7 @@ function detect({ signature, artifact }: TaskFacts): { readonly options: Options
   const found = recognizeOutputs(signature, {}, huggingFaceLabels(artifact)?.length ?? signature.outputs[0]?.labels?.length);
   if (found === undefined || (found.scores === undefined && !evidentlyBoxes(found))) return undefined;
   try {
-    planImageInput(signature, usualPreparation(found, {}), artifact, true);
+    planImageInput(signature, {}, artifact, { beside: true, usual: usualPreparation(found) });
     maskInput(signature, pictures[0]!);
   } catch {
     return undefined;
@@ -44,9 +44,9 @@ function evidentlyBoxes({ boxes, format }: DetectionOutputs): boolean {
 }
 
 /** YOLO models are trained on pictures laid on grey, and on levels from 0 to 1. */
-function usualPreparation({ format }: DetectionOutputs, given: ImageOptions): ImageOptions {
-  if (format !== 'yolov5' && format !== 'yolov8' && format !== 'end-to-end') return { ...given, resize: { mode: 'stretch', ...given.resize } };
-  return { mean: 0, std: 1, ...given, resize: { mode: 'pad', padValue: 114, ...given.resize } };
+function usualPreparation({ format }: DetectionOutputs): ImageOptions {
+  if (format !== 'yolov5' && format !== 'yolov8' && format !== 'end-to-end') return { resize: { mode: 'stretch' } };
+  return { mean: 0, std: 1, resize: { mode: 'pad', padValue: 114 } };
 }
 
 /** DETR's input that says which pixels are picture, beside the picture. */
@@ -64,7 +64,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const { threshold, nonMaximumSuppression, maxDetections = 300 } = given;
   const labels = given.labels ?? signature.outputs.find((output) => output.labels !== undefined)?.labels ?? huggingFaceLabels(facts.artifact);
   const outputs = findDetectionOutputs(signature, given, labels?.length);
-  const { spec, plan } = planImageInput(signature, outputs.format === 'detr' ? given : usualPreparation(outputs, given), facts.artifact, true);
+  const { spec, plan } = planImageInput(signature, given, facts.artifact, { beside: true, usual: usualPreparation(outputs) });
   const mask = maskInput(signature, spec);
   const reading = readingPlan(outputs, given, labels?.length);
   const leastScore = threshold ?? (outputs.format === 'detr' ? 0.5 : 0.25);

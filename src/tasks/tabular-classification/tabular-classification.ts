@@ -12,7 +12,7 @@ import { planTable, tableProblem } from '../table/columns.ts';
 import { elementsPerRow, inferRows } from '../table/infer-rows.ts';
 import { answerSchema, exampleRow, tableSchema } from '../table/table-schema.ts';
 import { readRows } from '../table/table-value.ts';
-import { evidentLabel, findClassOutputs } from './class-outputs.ts';
+import { evidentLabel, findClassOutputs } from '../classification/class-outputs.ts';
 import { options, type Options } from './options.ts';
 
 export const tabularClassification: Task<Options> = { name: 'tabular-classification', options, detect, lift };

@@ -4,7 +4,7 @@ import { ModelportError } from '../../errors.ts';
 import { suggestName } from '../../lib/suggest-name.ts';
 import type { Signature, TensorSpec } from '../../model.ts';
 import { datatypes } from '../../tensor.ts';
-import { findScoresOutput, mayHoldScores } from '../classification/scores-output.ts';
+import { findScoresOutput, mayHoldScores } from './scores-output.ts';
 
 export interface ClassOutputs {
   readonly scores: TensorSpec | undefined;
