@@ -18,7 +18,7 @@ export function importCommand(): Command {
     .argument('<file>', 'a model file: PyTorch (.pt2, .pt, .pth, .safetensors), scikit-learn (.joblib, .pkl), XGBoost, LightGBM, CatBoost')
     .requiredOption('-o, --output <folder>', 'the folder to write into; it is made where it is missing')
     .option('--architecture <name>', 'the program of a file that holds weights alone: resnet50, efficientnet_lite0 …')
-    .option('--input <declaration>', 'an input that the file does not describe, as in x:f32[batch,3,224,224]; may be repeated', (one: string, all: readonly string[] = []) => [...all, one])
+    .option('--input <declaration>', 'an input that the file does not describe, as in x:f32[batch,3,224,224]; may be repeated', (one: string, all: readonly string[] | undefined) => [...(all ?? []), one])
     .addOption(new Option('--precision <type>', 'where the framework computes in float64: as it does (the default), or in float32 for speed').choices(['float32', 'float64']))
     .option('--sample <file>', 'inputs to try the model with: .npy, or .npz with the names of the inputs')
     .option('--expect <file>', 'the outputs that the sample gives in the framework; the largest difference is printed')
