@@ -22,14 +22,14 @@ export function isReference(file: string): boolean {
 }
 
 /** All sources, those of registries included. */
-export async function allSources(): Promise<readonly Source[]> {
-  const { sources } = await import('../sources/index.ts');
-  return sources;
+export async function allSources(store: ContentStore): Promise<readonly Source[]> {
+  const [{ sources }, { createOciSource }] = await Promise.all([import('../sources/index.ts'), import('../packaging/registry/oci-source.ts')]);
+  return [...sources, createOciSource(store)];
 }
 
 /** Throws `INVALID_USAGE` naming what there is. */
-export async function requireSource(reference: string): Promise<Source> {
-  const sources = await allSources();
+export async function requireSource(reference: string, store: ContentStore): Promise<Source> {
+  const sources = await allSources(store);
   const source = findSource(reference, sources);
   if (source !== undefined) return source;
   throw new ModelportError('INVALID_USAGE', `'${reference}' begins with no source that is known${suggestName(schemeOf(reference) ?? reference, sources.map(({ scheme }) => scheme))}`, { at: reference });
@@ -42,7 +42,7 @@ export async function fetchFiles(request: FetchRequest, cacheDirectory?: string,
   const files = new Map<string, Descriptor>();
   for (const directory of request.directories) await addOwnFiles(directory, store, files);
   for (const [path, reference] of Object.entries(request.files)) {
-    const { files: fetched } = await fetchNamed(reference, request.model, context);
+    const { files: fetched } = await fetchNamed(reference, request.model, store, context);
     const [only] = fetched.values();
     if (path.endsWith('/')) for (const [name, content] of fetched) files.set(path === './' ? name : `${path}${name}`, content);
     else if (fetched.size === 1 && only !== undefined) files.set(path, only);
@@ -50,7 +50,7 @@ export async function fetchFiles(request: FetchRequest, cacheDirectory?: string,
   }
   let main: string | undefined;
   if (request.main !== undefined) {
-    const fetched = await fetchNamed(request.main, request.model, context);
+    const fetched = await fetchNamed(request.main, request.model, store, context);
     for (const [name, content] of fetched.files) files.set(name, content);
     if (fetched.files.size === 1) [main] = fetched.files.keys();
   }
@@ -58,8 +58,8 @@ export async function fetchFiles(request: FetchRequest, cacheDirectory?: string,
   return { directory: await store.folder(manifest.digest), ...(main === undefined ? {} : { main }) };
 }
 
-async function fetchNamed(reference: string, model: string, context: SourceContext): Promise<FetchedContent> {
-  const source = await requireSource(reference);
+async function fetchNamed(reference: string, model: string, store: ContentStore, context: SourceContext): Promise<FetchedContent> {
+  const source = await requireSource(reference, store);
   if (source.scheme === typedOnly) throw new ModelportError('INVALID_CONFIG', `model '${model}': a config may not name ${reference}: put the file beside the config`, { at: reference });
   return await source.fetch(reference, context);
 }

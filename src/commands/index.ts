@@ -5,8 +5,12 @@ import { buildCommand } from './build.ts';
 import { completionCommand } from './completion.ts';
 import { importCommand } from './import.ts';
 import { inspectCommand } from './inspect.ts';
+import { loginCommand, logoutCommand } from './login.ts';
 import { predictCommand } from './predict.ts';
+import { pullCommand } from './pull.ts';
+import { pushCommand } from './push.ts';
 import { serveCommand } from './serve.ts';
+import { storeCommand } from './store.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, buildCommand, typesCommand, completionCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, buildCommand, pushCommand, pullCommand, loginCommand, logoutCommand, storeCommand, typesCommand, completionCommand];

@@ -67,7 +67,7 @@ async function inspectModels(path: string, options: InspectOptions): Promise<str
   const models = await explainModels(path);
   const texts = await Promise.all(
     models.map(async ({ name, file, signature, config }) =>
-      file === undefined ? describeComposed(name, signature, config, createStyle(options.color ?? false)) : inspect(file, { ...options, config, title: models.length === 1 ? path : name }),
+      file === undefined ? describeComposed(name, signature, config, createStyle(options.color ?? false)) : inspect(file, { ...options, config, title: models.length === 1 ? (options.title ?? path) : name }),
     ),
   );
   return texts.join(`\n${createStyle(options.color ?? false).dim('─'.repeat(options.columns ?? 100))}\n\n`);
@@ -84,7 +84,7 @@ export function inspectCommand(): Command {
   return new Command('inspect')
     .summary('what a model takes, gives and is made of')
     .description('Prints the signature of a model, whether and why requests can be joined into batches, its operators and its size.\nNothing is executed.')
-    .argument('<path>', 'a model file, model folder or folder of models')
+    .argument('<path>', 'a model file, model folder, folder of models, bundle, or where to get one (oci://, pypi:, npm:, https://)')
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
@@ -97,7 +97,10 @@ Examples:
     )
     .action(async (path: string, { json }: { readonly json?: boolean }) => {
       const { stdout } = process;
-      const options = { color: usesColor(stdout), columns: Math.min(stdout.columns ?? 100, 120) };
-      stdout.write(json === true ? await inspectJson(path) : await inspectModels(path, options));
+      const { prepareServedPaths, needsPreparing } = await import('./served-paths.ts');
+      await using prepared = (await needsPreparing([path])) ? await prepareServedPaths([path], undefined) : undefined;
+      const place = prepared?.paths[0] ?? path;
+      const options = { color: usesColor(stdout), columns: Math.min(stdout.columns ?? 100, 120), title: path };
+      stdout.write(json === true ? await inspectJson(place) : await inspectModels(place, options));
     });
 }

@@ -10,6 +10,7 @@ import { readKeyFile } from '../server/guard.ts';
 import type { RequestEvent } from '../server/exchange.ts';
 import { startServer, type RunningServer } from '../server/server.ts';
 import type { ModelRepository } from '../repository.ts';
+import { schemeOf } from '../source.ts';
 import { version } from '../version.ts';
 import type { ServeFlags } from './serve.ts';
 import { createServedRepository } from './served-repository.ts';
@@ -25,7 +26,9 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
   process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(4, availableParallelism()));
   const log = createLog(flags.logFormat);
   const quiet: Quiet = { active: flags.logFormat === 'text' };
-  const served = await createServedRepository(given, flags, readResources(flags.rateLimitResource ?? []), quietly(log, quiet));
+  // References and bundles become folders; paths stay what they are, and cost nothing.
+  const prepared = given.some((path) => schemeOf(path) !== undefined || path.endsWith('.tar')) ? await (await import('./served-paths.ts')).prepareServedPaths(given, flags.cacheDir) : undefined;
+  const served = await createServedRepository(prepared?.paths ?? given, flags, readResources(flags.rateLimitResource ?? []), quietly(log, quiet));
   const { repository } = served;
   const tracing = flags.traceUrl === undefined ? undefined : await (await import('../observability/tracing.ts')).startTracing({ url: flags.traceUrl, serviceName: flags.serverName, version, sampleRatio: 1 });
   const server = await startListeners(flags, repository, log, tracing);
@@ -40,6 +43,7 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
       process.stdout.write(startScreen({ version, server, host: flags.host, repository, durationMs: performance.now() - startedAtMs, style: createStyle(usesColor(process.stdout)) }));
     }
     quiet.active = false;
+    if (flags.modelControlMode === 'poll') prepared?.watch(flags.repositoryPollSecs * 1000, log);
     await stopped.promise;
     quiet.active = flags.logFormat === 'text';
     await drain(server, flags, log);
@@ -47,6 +51,7 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
     await server.close();
     await release(served, flags, log);
     await tracing?.close();
+    await prepared?.[Symbol.asyncDispose]();
     stopped.release();
   }
 }

@@ -34,7 +34,7 @@ export function serveCommand(): Command {
   return new Command('serve')
     .summary('serve models and services: page, REST, gRPC, documentation, metrics')
     .description('Serves one or more models, folders of models, or services.\n\nA flag wins over MODELPORT_<FLAG> in the environment, and that over modelport.yaml in this folder.')
-    .argument('[paths...]', 'model files, model folders, folders of models, or services written in TypeScript')
+    .argument('[paths...]', 'model files, model folders, folders of models, services written in TypeScript, bundles, or where to get them (oci://, pypi:, npm:, https://)')
     .addOption(option('--host <address>', 'address to listen on; 0.0.0.0 for all').default('127.0.0.1'))
     .addOption(option('--http-port <port>', 'REST, page and documentation; 0 takes a free one, off has none').default(8000).argParser(parsePort))
     .addOption(new Option('--port <port>', 'the same as --http-port').argParser(parsePort))

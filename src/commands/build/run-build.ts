@@ -27,7 +27,20 @@ import { containerConfig, type DescribedModel } from './image-config.ts';
 import { planApplication, type PlannedApplication } from './plan-application.ts';
 import { defaultNodeVersion, planPlatform, type Component } from './plan-layers.ts';
 
-export async function runBuild(paths: readonly string[], flags: BuildFlags): Promise<void> {
+export async function runBuild(given: readonly string[], flags: BuildFlags): Promise<void> {
+  const { needsPreparing, prepareServedPaths } = await import('../served-paths.ts');
+  await using prepared = (await needsPreparing(given)) ? await prepareServedPaths(given, flags.cacheDir) : undefined;
+  const paths = prepared?.paths ?? given;
+  if (flags.dockerfile !== undefined || flags.compose !== undefined) {
+    const { writeDeploymentFiles } = await import('./deployment-files.ts');
+    await writeDeploymentFiles(paths, flags);
+  } else if (flags.bundle === true) {
+    const { runBundle } = await import('./run-bundle.ts');
+    await runBundle(paths, flags);
+  } else await runImage(paths, flags);
+}
+
+async function runImage(paths: readonly string[], flags: BuildFlags): Promise<void> {
   const startedAtMs = performance.now();
   const names = (flags.tag ?? []).map((tag) => withTag(tag));
   const references = names.map(parseReferenceName);
