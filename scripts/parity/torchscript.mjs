@@ -165,7 +165,7 @@ function writeTables(results) {
     return `| ${section} | ${rows.length} | ${count('equal')} | ${count('one batch size')} | ${count('refused')} | ${count('failed')} | ${count('wrong')} |`;
   });
   const versions = Object.entries(results.versions).map(([label, known]) => `${label === '' ? '' : `${label}: `}${Object.entries(known).map(([name, version]) => `${name} ${version}`).join(', ')}`);
-  const dates = all.map(({ date }) => date).toSorted();
+  const dates = all.map(({ date }) => date).toSorted((left, right) => (left < right ? -1 : 1));
   const escape = (text) => text.replaceAll('|', '\\|').replaceAll('<', '\\<').split('\n')[0];
   const table = [
     `Run ${dates[0]}${dates.at(-1) === dates[0] ? '' : ` to ${dates.at(-1)}`} with ${versions.join('; ')}.`,

@@ -4,72 +4,19 @@
  */
 import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
 import { AtenTuple, GraphScalar, type AtenScalar, type AtenStorage } from '../aten/value.ts';
+import { assignedNames, reachable, restore, valuesIn } from './body.ts';
 import { stateOf, type Changeable, type Changes } from './heap.ts';
-import { ProgramRaised, type Frame, type Interpreter, type Returned } from './interpreter.ts';
+import { ProgramRaised, type Frame, type Returned } from './frame.ts';
+import type { Interpreter } from './interpreter.ts';
 import { runLoop } from './loop.ts';
 import { Merge, readContents, type Contents } from './merge-values.ts';
 import { isNumber } from './program-numbers.ts';
-import { ScriptDict, ScriptObject, TensorSequence, Unknown, asAten, type ScriptValue } from './script-value.ts';
-import type { Expression, Statement } from './syntax.ts';
+import { TensorSequence, Unknown, asAten, type ScriptValue } from './script-value.ts';
+import type { Statement } from './syntax.ts';
 
 /** Loops of more rounds stay loops even where the number is known. */
 const mostUnrolled = 512;
 const mostRounds = 20_000;
-
-/** Names that are set anywhere in the statements. */
-export function assignedNames(statements: readonly Statement[], names = new Set<string>()): Set<string> {
-  const target = (expression: Expression): void => {
-    if (expression.kind === 'name') names.add(expression.name);
-    else if (expression.kind === 'tuple' || expression.kind === 'list') expression.elements.forEach(target);
-  };
-  for (const statement of statements) {
-    switch (statement.kind) {
-      case 'assign':
-        statement.targets.forEach(target);
-        break;
-      case 'if':
-        assignedNames(statement.yes, names);
-        assignedNames(statement.no, names);
-        break;
-      case 'for':
-        target(statement.target);
-        assignedNames(statement.body, names);
-        break;
-      case 'while':
-      case 'with':
-        assignedNames(statement.body, names);
-        break;
-    }
-  }
-  return names;
-}
-
-/** Lists, dicts and objects that the variables of all open calls lead to. Those that the model keeps may not be changed at all. */
-export function reachable(run: Interpreter): Set<Changeable> {
-  const found = new Set<Changeable>();
-  const tuples = new Set<AtenTuple>();
-  const visit = (value: ScriptValue): void => {
-    if (value instanceof AtenTuple) {
-      if (tuples.has(value)) return;
-      tuples.add(value);
-      value.items.forEach(visit);
-    } else if (Array.isArray(value) || value instanceof ScriptDict || value instanceof ScriptObject || value instanceof TensorSequence) {
-      if (found.has(value) || (value instanceof ScriptObject && value.name !== undefined)) return;
-      found.add(value);
-      if (Array.isArray(value)) value.forEach(visit);
-      else if (value instanceof ScriptDict) [...value.entries.values()].forEach(visit);
-      else if (value instanceof ScriptObject) [...value.attributes.values()].forEach(visit);
-    }
-  };
-  for (const { variables } of run.frames) for (const value of variables.values()) visit(value);
-  return found;
-}
-
-/** Makes a frame's variables what they were. */
-export function restore(frame: Frame, variables: ReadonlyMap<string, ScriptValue>): void {
-  frame.variables.clear();
-  for (const [name, value] of variables) frame.variables.set(name, value);
-}
 
 interface Branch {
   readonly variables: ReadonlyMap<string, ScriptValue>;
@@ -150,7 +97,7 @@ function follow(run: Interpreter, frame: Frame, statements: readonly Statement[]
       context.trackWrites(() => {
         const { result: ended, changes } = heap.track(() => ({ returned: run.execute(statements, frame), variables: new Map(frame.variables) }));
         const values = candidates.map((name) => ended.variables.get(name)).filter((value) => value !== undefined);
-        const contents = readContents(run, [...values, ...(ended.returned === undefined ? [] : [ended.returned.value]), ...inside(changes)]);
+        const contents = readContents(run, [...values, ...(ended.returned === undefined ? [] : [ended.returned.value]), ...valuesIn(changes)]);
         return { ...ended, changes, contents };
       }),
     );
@@ -162,11 +109,6 @@ function follow(run: Interpreter, frame: Frame, statements: readonly Statement[]
     restore(frame, before);
     run.bodyDepth--;
   }
-}
-
-/** The values in what was changed. */
-export function inside(changes: Changes): ScriptValue[] {
-  return [...changes.values()].flatMap((state) => (Array.isArray(state) ? (state as ScriptValue[]) : state instanceof Map ? [...(state as Map<unknown, ScriptValue>).values()] : []));
 }
 
 interface Joining {

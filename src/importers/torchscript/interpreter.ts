@@ -6,6 +6,7 @@ import { printable } from '../../formats/pickle/pickle-value.ts';
 import type { LoweringContext } from '../aten/lowering.ts';
 import { AtenTensor, AtenTuple, describeValue, type AtenValue } from '../aten/value.ts';
 import { runFor, runIf, runWhile } from './control-flow.ts';
+import { ProgramRaised, type Frame, type Returned } from './frame.ts';
 import type { InputGuesses } from './guess-inputs.ts';
 import { Heap } from './heap.ts';
 import { ValueLoader } from './load-value.ts';
@@ -16,18 +17,6 @@ import type { ScriptArchive } from './script-archive.ts';
 import { hasType, nameOfScriptType, pathOf, typeOf } from './script-type.ts';
 import { Absent, EnumMember, NamedTuple, ScriptClass, ScriptDict, ScriptFunction, ScriptObject, TensorSequence, Unknown, asAten, type ScriptValue } from './script-value.ts';
 import type { Expression, FunctionDefinition, Place, Statement } from './syntax.ts';
-
-/** The program stops itself: `raise`. */
-export class ProgramRaised extends Error {}
-
-export interface Frame {
-  readonly definition: FunctionDefinition;
-  readonly variables: Map<string, ScriptValue>;
-}
-
-export interface Returned {
-  readonly value: ScriptValue;
-}
 
 /** What a file may cost. Models of a thousand layers take a tenth. */
 const limits = { steps: 3_000_000, operators: 150_000, depth: 150 } as const;

@@ -2,9 +2,10 @@
 import { PickledFloat, PickledGlobal, PickledObject, describePickleValue, isTuple, printable, type PickleValue } from '../../formats/pickle/pickle-value.ts';
 import { TorchTensor } from '../../formats/torch/torch-tensor.ts';
 import { ModelportError } from '../../errors.ts';
+import { ElementType } from '../../onnx/data-type.ts';
 import type { Value } from '../../onnx/graph-builder.ts';
 import type { LoweringContext } from '../aten/lowering.ts';
-import { AtenTuple, type AtenStorage, type AtenTensor } from '../aten/value.ts';
+import { AtenTensor, AtenTuple, type AtenStorage } from '../aten/value.ts';
 import type { Heap } from './heap.ts';
 import type { ScriptArchive } from './script-archive.ts';
 import { EnumMember, NamedTuple, ScriptDict, ScriptObject, asAten, keyIsPlain, type DictKey, type ScriptValue } from './script-value.ts';
@@ -66,7 +67,7 @@ export class ValueLoader {
   }
 
   #object(value: PickledObject, name: string): ScriptValue {
-    if (value.path === 'torch.device') return [value.args[0], value.args[1]].filter((part) => part !== undefined && part !== null).join(':');
+    if (value.path === 'torch.device') return typeof value.args[0] === 'string' ? value.args[0] : 'cpu';
     if (value.path.startsWith('__torch__.torch.classes.')) throw this.#fail(`${printable(name)} is a ${printable(value.name)} of ${printable(value.module.replace('__torch__.torch.classes.', ''))}: a custom C++ class, which is not imported${value.module.includes('xnnpack') ? '; save the model without optimize_for_mobile' : value.module.includes('quantized') ? ' (the model is quantized)' : ''}`);
     const type = this.#archive.class(value.path);
     if (type === undefined) throw this.#fail(`${printable(name)} is a ${printable(value.path)}, whose code is not in the archive${this.#archive.suggest(value.path)}`);
@@ -92,7 +93,8 @@ export class ValueLoader {
     const place = `${tensor.storage.key} ${tensor.datatype} ${tensor.offset} ${tensor.shape.join(',')} ${tensor.strides.join(',')}`;
     const known = this.#tensors.get(place);
     if (known !== undefined) return known;
-    const made = this.#context.weight(this.#archive.weight(tensor, this.#folder, this.#folder === 'constants' ? `constants.${name}` : name));
+    const weight = this.#context.weight(this.#archive.weight(tensor, this.#folder, this.#folder === 'constants' ? `constants.${name}` : name));
+    const made = this.#folder === 'constants' ? asNumber(weight) : weight;
     const others = this.#storages.get(tensor.storage.key) ?? [];
     for (const other of others) {
       other.storage.perhapsSame.add(made.storage);
@@ -107,4 +109,10 @@ export class ValueLoader {
   #fail(problem: string): ModelportError {
     return new ModelportError('INVALID_MODEL', `${this.#archive.name}: ${problem}`, { at: this.#archive.name });
   }
+}
+
+/** A trace keeps Python's numbers as constant tensors without axes, and PyTorch runs them as numbers: they do not widen the type of what they meet. */
+function asNumber(constant: AtenTensor): AtenTensor {
+  const { storage, elementType, rank } = constant;
+  return rank === 0 && (elementType === ElementType.DOUBLE || elementType === ElementType.INT64) ? new AtenTensor(storage, [], storage.value, true) : constant;
 }

@@ -2,9 +2,10 @@
 import { dataTypeName } from '../../onnx/data-type.ts';
 import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
 import { AtenTensor, AtenTuple, GraphScalar, toScalar, type AtenStorage, type AtenValue } from '../aten/value.ts';
-import { assignedNames, inside, reachable, restore } from './control-flow.ts';
+import { assignedNames, reachable, restore, valuesIn } from './body.ts';
+import { ProgramRaised, type Frame } from './frame.ts';
 import type { Changeable } from './heap.ts';
-import { ProgramRaised, type Frame, type Interpreter } from './interpreter.ts';
+import type { Interpreter } from './interpreter.ts';
 import { filler, numberTypes, readContents, type Contents } from './merge-values.ts';
 import { isNumber, scalarType } from './program-numbers.ts';
 import { Absent, NamedTuple, ScriptDict, TensorSequence, asAten, type ScriptValue } from './script-value.ts';
@@ -106,7 +107,7 @@ function attemptLoop(run: Interpreter, frame: Frame, statement: LoopStatement, {
               }
             }
             const ending = names.map((name) => ended.variables.get(name)!);
-            const contents = readContents(run, [...ending, ...inside(changes)]);
+            const contents = readContents(run, [...ending, ...valuesIn(changes)]);
             for (const tensor of contents.keys()) if (outer.sees(tensor.storage.value)) seen.add(tensor);
             const taken = forms.flatMap((form, index) => form.take(ending[index]!, contents, body));
             const takenContainers = containers.flatMap((container, index) => containerForms[index]!.take(asContainerValue(container, changes.get(container)), contents, body));

@@ -283,7 +283,9 @@ export const operators: Readonly<Record<string, ProgramOperator>> = {
   extend: list((items, [more], run) => {
     if (!isList(more)) return undefined;
     checkLength(run, items.length + more.length);
-    changed(run, items).push(...[...more]);
+    const added = [...more];
+    changed(run, items);
+    for (const item of added) items.push(item);
     return null;
   }),
   insert: list((items, [index, value], run) => {

@@ -5,7 +5,7 @@ import { bytesSource, type ByteSource } from '../../formats/byte-source.ts';
 import { data, type PickleClasses } from '../../formats/pickle/pickle-class.ts';
 import { printable, type PickleValue } from '../../formats/pickle/pickle-value.ts';
 import { TorchArchive } from '../../formats/torch/read-torch.ts';
-import { TorchTensor } from '../../formats/torch/torch-tensor.ts';
+import type { TorchTensor } from '../../formats/torch/torch-tensor.ts';
 import { ZipArchive, looksLikeZip } from '../../formats/zip.ts';
 import { suggestName } from '../../lib/suggest-name.ts';
 import { ByteRange, type FileIdentity } from '../../onnx/byte-range.ts';
