@@ -4,8 +4,7 @@ import type { Architecture } from './architecture.ts';
 import { buildGraph, type PictureSizes } from './build-graph.ts';
 import { Rehearsal, type StoredWeights } from './weights.ts';
 
-export interface Fit {
-  readonly architecture: Architecture;
+export interface Misfit {
   /** Names that the architecture asks for and the file lacks. */
   readonly missing: readonly string[];
   readonly reshaped: readonly { readonly key: string; readonly found: readonly number[]; readonly wanted: readonly number[] }[];
@@ -13,6 +12,10 @@ export interface Fit {
   readonly unused: readonly string[];
   /** How many names and shapes are the same. */
   readonly equal: number;
+}
+
+export interface Fit extends Misfit {
+  readonly architecture: Architecture;
 }
 
 /** A count of training steps, which no answer depends on. */
@@ -27,25 +30,30 @@ export function fit(architecture: Architecture, weights: StoredWeights, sizes?: 
   const stored = renamed(weights, architecture);
   const rehearsal = new Rehearsal(stored);
   buildGraph(architecture, new GraphBuilder({ opset: 20 }), rehearsal, sizes);
+  return { architecture, ...compareShapes(rehearsal.asked, stored) };
+}
+
+/** What is asked for against what is there. `isLeftAside`: what may be there without being asked for. */
+export function compareShapes(asked: ReadonlyMap<string, readonly number[]>, stored: StoredWeights, isLeftAside: (key: string) => boolean = () => false): Misfit {
   const missing: string[] = [];
   const reshaped: { key: string; found: readonly number[]; wanted: readonly number[] }[] = [];
   let equal = 0;
-  for (const [key, wanted] of rehearsal.asked) {
+  for (const [key, wanted] of asked) {
     const found = stored.get(key)?.shape;
     if (found === undefined) missing.push(key);
     else if (found.join() !== wanted.join()) reshaped.push({ key, found, wanted });
     else equal++;
   }
-  const unused = [...stored.keys()].filter((key) => !rehearsal.asked.has(key) && !ignored.test(key));
-  return { architecture, missing, reshaped, unused, equal };
+  const unused = [...stored.keys()].filter((key) => !asked.has(key) && !ignored.test(key) && !isLeftAside(key));
+  return { missing, reshaped, unused, equal };
 }
 
-export function fits({ missing, reshaped, unused }: Fit): boolean {
+export function fits({ missing, reshaped, unused }: Misfit): boolean {
   return missing.length + reshaped.length + unused.length === 0;
 }
 
 /** What is wrong, with names. */
-export function describeMisfit({ missing, reshaped, unused }: Fit): string {
+export function describeMisfit({ missing, reshaped, unused }: Misfit): string {
   const parts = [
     listed(missing, missing.length === 1 ? 'weight is missing' : 'weights are missing'),
     listed(

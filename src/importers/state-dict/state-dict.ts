@@ -2,7 +2,7 @@
  * Weights of PyTorch without a program: `torch.save(model.state_dict(), …)` and safetensors. The program is built from a description of the architecture that
  * a person names; every weight of the file must have its place in it, and every place its weight.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
 import { ModelportError } from '../../errors.ts';
@@ -14,8 +14,10 @@ import { writeModelFile } from '../../onnx/write-model-file.ts';
 import { architectures } from './architectures/index.ts';
 import type { Architecture } from './architecture.ts';
 import { buildGraph, pictureName, pictureShape, sizeOf, type PictureSizes } from './build-graph.ts';
-import { describeMisfit, fit, fits, likeness, recognize, renamed, type Fit } from './fit-architecture.ts';
+import { readEncoderConfig, type EncoderConfig } from './encoder-config.ts';
+import { compareShapes, describeMisfit, fit, fits, likeness, recognize, renamed, type Fit } from './fit-architecture.ts';
 import { looksLikeWeights, openWeights, type WeightFile } from './read-weights.ts';
+import { buildEncoder, currentName, isLeftAside } from './text-encoders.ts';
 import { FileWeights, Rehearsal, type StoredWeights } from './weights.ts';
 
 export const stateDict: Importer = { name: 'state-dict', version: 1, accepts: looksLikeWeights, import: importModel };
@@ -24,6 +26,8 @@ function importModel(artifact: Artifact, directory: string, options: ImportOptio
   const path = join(artifact.directory, artifact.main);
   const file = openWeights(path);
   try {
+    const config = options.architecture === undefined ? readEncoderConfig(join(artifact.directory, 'config.json')) : undefined;
+    if (config !== undefined) return Promise.resolve(importEncoder(file, config, artifact, directory, options));
     const architecture = chooseArchitecture(file.weights, artifact.main, options.architecture);
     if (options.precision === 'float64') throw new ModelportError('INVALID_USAGE', `${artifact.main} is computed in float32: ONNX Runtime has no convolution in float64. Leave the precision out`);
     tell(file, options);
@@ -45,6 +49,38 @@ function importModel(artifact: Artifact, directory: string, options: ImportOptio
     file.close();
   }
 }
+
+/** Weights whose config.json says what they are. What tasks read beside a model goes with it. */
+function importEncoder(file: WeightFile, config: EncoderConfig, artifact: Artifact, directory: string, options: ImportOptions): Artifact {
+  if (options.precision === 'float64') throw new ModelportError('INVALID_USAGE', `${artifact.main} is computed in float32, as its program does. Leave the precision out`);
+  if (options.inputs !== undefined && options.inputs.length > 0) throw new ModelportError('INVALID_USAGE', `the inputs of ${artifact.main} are told by its config.json: [batch, sequence], both free. Leave them out`, { at: 'inputs' });
+  tell(file, options);
+  const model = buildEncoderModel(config, file.weights, artifact.main, options);
+  mkdirSync(directory, { recursive: true });
+  const files = writeModelFile(model, join(directory, 'model.onnx')).map(({ path, sizeBytes }) => ({ path: basename(path), sizeBytes }));
+  for (const name of beside) {
+    const from = join(artifact.directory, name);
+    if (!existsSync(from)) continue;
+    copyFileSync(from, join(directory, name));
+    files.push({ path: name, sizeBytes: statSync(join(directory, name)).size });
+  }
+  return { format: 'onnx', directory, main: 'model.onnx', files, metadata: {} };
+}
+
+/** Throws `INVALID_MODEL` with the names and shapes that do not fit. */
+export function buildEncoderModel(config: EncoderConfig, weights: StoredWeights, name: string, options: ImportOptions = {}): ModelProto {
+  const stored = new Map([...weights].map(([key, weight]) => [currentName(key), weight]));
+  const rehearsal = new Rehearsal(stored);
+  buildEncoder(config, new GraphBuilder({ opset: 20 }), rehearsal);
+  const misfit = compareShapes(rehearsal.asked, stored, (key) => isLeftAside(key, config));
+  if (!fits(misfit)) throw new ModelportError('INVALID_MODEL', `${name} does not fit its config.json: ${describeMisfit(misfit)}`, { at: name });
+  const graph = new GraphBuilder({ opset: 20 });
+  let taken = 0;
+  buildEncoder(config, graph, new FileWeights(stored, options.progress === undefined ? undefined : () => options.progress!('weights', Math.min(1, taken++ / stored.size))));
+  return graph.build({ name: config.family, docString: config.family });
+}
+
+const beside = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt'];
 
 /** The graph with its weights. Those that are not changed stay in their file until the model is written. */
 export function buildModel(architecture: Architecture, weights: StoredWeights, options: ImportOptions = {}): ModelProto {
