@@ -1,23 +1,6 @@
-/** Several answers to one request: every model as a stream, and streams that stop when nobody listens any more. */
+/** Several answers to one request: streams that stop when nobody listens any more. */
 import type { Call } from '../call.ts';
 import { ModelportError } from '../errors.ts';
-import type { InferRequest, InferResponse, Model } from '../model.ts';
-
-/**
- * The answers of `model` to one request: those of its `stream`, or the one of its `infer`. Cancelling the call ends the
- * stream with `CANCELLED` and returns the model's own iterator, and so does a consumer that stops early. Throws
- * `UNSUPPORTED` where the model has neither verb.
- */
-export function streamOf(model: Model, request: InferRequest, call: Call): AsyncIterable<InferResponse> {
-  if (model.stream !== undefined) return cancellable(model.stream(request, call), call);
-  if (model.infer === undefined) throw new ModelportError('UNSUPPORTED', 'the model answers neither infer nor stream requests');
-  return onlyAnswer(model as Required<Pick<Model, 'infer'>>, request, call);
-}
-
-/** Asked on the first `next()`: an answer that nobody waits for could only reject unheard. */
-async function* onlyAnswer(model: Required<Pick<Model, 'infer'>>, request: InferRequest, call: Call): AsyncIterable<InferResponse> {
-  yield await model.infer(request, call);
-}
 
 /**
  * `source` until it ends or `call` is cancelled, whichever is first. On cancellation a `next()` that waits rejects with

@@ -1,45 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { Call } from '../../src/call.ts';
 import { AsyncQueue } from '../../src/lib/async-queue.ts';
-import type { InferResponse, Model } from '../../src/model.ts';
-import { cancellable, streamOf } from '../../src/serving/streams.ts';
-
-const base: Pick<Model, 'signature' | typeof Symbol.asyncDispose> = {
-  signature: { inputs: [], outputs: [], batch: { maxSize: 0, reason: 'test' } },
-  [Symbol.asyncDispose]: async () => {},
-};
-const request = { inputs: new Map() };
-const answer = (id: number): InferResponse => ({ outputs: new Map(), parameters: { id } });
+import { cancellable } from '../../src/serving/streams.ts';
 
 async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   const values: T[] = [];
   for await (const value of source) values.push(value);
   return values;
 }
-
-describe('streamOf', () => {
-  test('infer is a stream of one answer, asked when somebody listens', async () => {
-    let asked = 0;
-    const stream = streamOf({ ...base, infer: async () => answer(++asked) }, request, new Call());
-    expect(asked).toBe(0);
-    expect(await collect(stream)).toEqual([answer(1)]);
-  });
-
-  test('an error of infer is thrown to the listener', async () => {
-    await expect(collect(streamOf({ ...base, infer: () => Promise.reject(new Error('no')) }, request, new Call()))).rejects.toThrow('no');
-  });
-
-  test('a stream is given as it is, empty ones too', async () => {
-    for (const count of [0, 1, 3]) {
-      const model: Model = { ...base, async *stream() { for (let index = 0; index < count; index++) yield answer(index); } };
-      expect(await collect(streamOf(model, request, new Call()))).toEqual(Array.from({ length: count }, (_, index) => answer(index)));
-    }
-  });
-
-  test('neither verb', () => {
-    expect(() => streamOf(base, request, new Call())).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
-  });
-});
 
 describe('cancellable', () => {
   test('cancellation wakes who waits and returns the source', async () => {
