@@ -18,4 +18,5 @@ export type { IndexEntry, LoadRequest, ModelRepository, ServedModel, StatisticsS
 export type { InstanceKind, LoadOptions, Runtime } from './runtime.ts';
 export type { Task, TaskFacts } from './task.ts';
 export { createTensor, datatypes, textOf, textTensor, type DataOf, type Datatype, type Tensor, type Tensors } from './tensor.ts';
+export { testService, type TestedService, type TestOverrides } from './commands/test-service.ts';
 export { version } from './version.ts';

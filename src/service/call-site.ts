@@ -2,7 +2,8 @@
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const ownFolder = fileURLToPath(new URL('../', import.meta.url));
+/** What runs, and where source maps say that it was written. */
+const ownFolders = ['../', '../../src/'].map((folder) => fileURLToPath(new URL(folder, import.meta.url)));
 
 /** The first place of the stack that is neither Modelport's nor a package's, as `file:line:column`; undefined where there is none. */
 export function callSite(error: unknown = new Error('where')): string | undefined {
@@ -11,7 +12,7 @@ export function callSite(error: unknown = new Error('where')): string | undefine
     const match = /(?:\(|at (?:async )?)((?:file:\/\/)?\/[^()]*?|[A-Za-z]:\\[^()]*?):(\d+):(\d+)\)?$/.exec(line.trim());
     if (match === null) continue;
     const path = match[1]!.startsWith('file://') ? fileURLToPath(match[1]!) : match[1]!;
-    if (path.startsWith(ownFolder) || /[\\/]node_modules[\\/]/.test(path)) continue;
+    if (ownFolders.some((folder) => path.startsWith(folder)) || /[\\/]node_modules[\\/]/.test(path)) continue;
     return `${path}:${match[2]}:${match[3]}`;
   }
   return undefined;

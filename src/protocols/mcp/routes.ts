@@ -4,7 +4,7 @@
  * share sessions; a session id only tells whose call a cancellation means.
  */
 import { randomUUID } from 'node:crypto';
-import { Call, type Progress } from '../../call.ts';
+import type { Call, Progress } from '../../call.ts';
 import { listEndpoints } from '../../endpoint.ts';
 import { isModelportError } from '../../errors.ts';
 import { AsyncQueue } from '../../lib/async-queue.ts';

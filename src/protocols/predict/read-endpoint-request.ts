@@ -77,7 +77,7 @@ async function readBody(request: HttpRequest, plan: EndpointPlan): Promise<{ rea
   }
   const file = plan.body.filter(({ property }) => property.file);
   if (file.length === 1 && (mediaType === 'application/octet-stream' || /^(?:image|audio|video)\//.test(mediaType))) return { body: { [file[0]!.name]: body }, form: false };
-  if (mediaType !== '' && mediaType !== 'application/x-www-form-urlencoded' && mediaType !== 'text/json' && !/^application\/(?:[\w.-]+\+)?json$/.test(mediaType)) {
+  if (mediaType !== '' && mediaType !== 'application/x-www-form-urlencoded' && mediaType !== 'text/json' && !(mediaType === 'text/plain' && looksLikeJson(body)) && !/^application\/(?:[\w.-]+\+)?json$/.test(mediaType)) {
     throw new ModelportError('UNSUPPORTED_MEDIA_TYPE', `a body of type '${mediaType.slice(0, 100)}' can't be read here: send JSON (Content-Type: application/json) or a form`, { at: 'Content-Type' });
   }
   let value: unknown;
