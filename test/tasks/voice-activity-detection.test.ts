@@ -95,7 +95,7 @@ describe('a stream', () => {
     const model = lifted(voiceActivityDetection, inner, options);
     const answers = await Promise.all(['a', 'b', 'a', 'b', 'a'].map((stream, index) => ask(model, { audio: chunks([index / 8]), stream })));
     expect(answers.map(({ timeline }) => timeline.start)).toEqual([0, 0, 0.001, 0.001, 0.002]);
-    expect(inner.requests.map(({ inputs }) => inputs.get('state')!.data[0]).sort()).toEqual([0, 0, 1, 1, 2]);
+    expect(inner.requests.map(({ inputs }) => inputs.get('state')!.data[0] as number).sort((a, b) => a - b)).toEqual([0, 0, 1, 1, 2]);
     await model[Symbol.asyncDispose]();
   });
 
