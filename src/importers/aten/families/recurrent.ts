@@ -55,7 +55,8 @@ function run(context: LoweringContext, given: AtenArguments, { kind, activation 
   const [layers, hasBiases, directions] = [given.integer('num_layers'), given.boolean('has_biases'), given.boolean('bidirectional') ? 2 : 1];
   if (given.boolean('train') && given.number('dropout') > 0) throw context.refuse('it drops at random, as in training: call model.eval() before it is saved');
   const perLayer = hasBiases ? 4 : 2;
-  if (params.length !== layers * directions * perLayer) throw context.refuse('it projects its state (proj_size), which is not covered');
+  if (params.length === layers * directions * (perLayer + 1)) return projected(context, given, params, states);
+  if (params.length !== layers * directions * perLayer) throw context.refuse(`it has ${params.length} weights for ${layers} layers`);
   const isBatchFirst = given.boolean('batch_first');
   const hasBatch = context.shape(source).length === 3;
   let x = !hasBatch ? op.unsqueeze(source, 1) : isBatchFirst ? op.transpose(source, [1, 0, 2]) : source;
@@ -87,6 +88,46 @@ function run(context: LoweringContext, given: AtenArguments, { kind, activation 
   }
   const result = !hasBatch ? op.squeeze(x, 1) : isBatchFirst ? op.transpose(x, [1, 0, 2]) : x;
   return [result, ...last.map((list) => (hasBatch ? op.concat(list, 0) : op.squeeze(op.concat(list, 0), 1)))];
+}
+
+/** An LSTM whose state is projected (`proj_size`), step by step: ONNX's own has no projection. */
+function projected(context: LoweringContext, given: AtenArguments, params: readonly Value[], states: readonly Value[]): Value[] {
+  const [layers, hasBiases, directions] = [given.integer('num_layers'), given.boolean('has_biases'), given.boolean('bidirectional') ? 2 : 1];
+  const { op } = context.graph;
+  const source = given.value('input');
+  if (context.shape(source).length !== 3) throw context.refuse('it projects its state (proj_size), which is covered with a batch');
+  const isBatchFirst = given.boolean('batch_first');
+  const perLayer = hasBiases ? 5 : 3;
+  let x = isBatchFirst ? op.transpose(source, [1, 0, 2]) : source;
+  const last: [Value[], Value[]] = [[], []];
+  for (let layer = 0; layer < layers; layer++) {
+    const outputs: Value[] = [];
+    for (let direction = 0; direction < directions; direction++) {
+      const place = layer * directions + direction;
+      const own = params.slice(place * perLayer, (place + 1) * perLayer);
+      const [inputWeight, stateWeight, inputBias, stateBias] = hasBiases ? own : [own[0]!, own[1]!, undefined, undefined];
+      const projection = own.at(-1)!;
+      const begin = states.map((state) => op.gather(state, place, 0));
+      const inputs = linear(context, x, inputWeight!, inputBias);
+      const [h, c, all] = op.scan(
+        begin,
+        [inputs],
+        (body, [state, cell], [step]) =>
+          context.inside(body, () => {
+            const [i, f, g, o] = splitGates(context, body.op.add(step!, linear(context, state!, stateWeight!, stateBias)), 4);
+            const next = body.op.add(body.op.mul(body.op.sigmoid(f!), cell!), body.op.mul(body.op.sigmoid(i!), body.op.tanh(g!)));
+            const output = linear(context, body.op.mul(body.op.sigmoid(o!), body.op.tanh(next)), projection, undefined);
+            return { states: [output, next], scanned: [output] };
+          }),
+        { reverse: direction === 1 },
+      );
+      last[0].push(op.unsqueeze(h!, 0));
+      last[1].push(op.unsqueeze(c!, 0));
+      outputs.push(all!);
+    }
+    x = op.concat(outputs, 2);
+  }
+  return [isBatchFirst ? op.transpose(x, [1, 0, 2]) : x, ...last.map((list) => op.concat(list, 0))];
 }
 
 const layer =

@@ -209,6 +209,15 @@ const median: Lowering = (context, given, schema) => {
   return isWhole ? value : [value, place];
 };
 
+/** Of predictions and targets: all, their mean, or their sum. */
+const loss =
+  (measure: (context: LoweringContext, difference: Value) => Value): Lowering =>
+  (context, given) => {
+    const all = measure(context, context.graph.op.sub(given.value('self'), given.value('target')));
+    const reduction = given.integer('reduction');
+    return reduction === 0 ? all : reduce(context, reduction === 1 ? 'reduceMean' : 'reduceSum', all, undefined, false);
+  };
+
 export const reductions: Lowerings = {
   'sum': total('reduceSum'),
   'sum.dim_IntList': total('reduceSum'),
@@ -289,6 +298,8 @@ export const reductions: Lowerings = {
   },
   'median': median,
   'median.dim': median,
+  'mse_loss': loss((context, difference) => context.graph.op.mul(difference, difference)),
+  'l1_loss': loss((context, difference) => context.graph.op.abs(difference)),
   'dist': (context, given) => {
     const difference = context.tensor(context.graph.op.sub(given.value('self'), given.value('other')));
     return norm(context, difference, given.number('p'), undefined, false, FLOAT);

@@ -81,7 +81,7 @@ const nearest =
   };
 
 const smooth =
-  (axes: number, mode: 'linear' | 'cubic', antialias: boolean): Lowering =>
+  (axes: number, mode: 'linear' | 'cubic'): Lowering =>
   (context, given) => {
     const { op } = context.graph;
     const x = inputOf(given);
@@ -89,7 +89,7 @@ const smooth =
     const { sizes, scales } = targetOf(context, given, x, axes);
     const shape = context.shape(x);
     const aligned = given.boolean('align_corners');
-    const options = { mode, coordinates: aligned ? 'align_corners' : 'half_pixel', ...(mode === 'cubic' ? { cubicCoefficient: antialias ? -0.5 : -0.75 } : {}), ...(antialias ? { antialias } : {}) } as const;
+    const options = { mode, coordinates: aligned ? 'align_corners' : 'half_pixel', ...(mode === 'cubic' ? { cubicCoefficient: -0.75 } : {}) } as const;
     if (sizes.every((size, axis) => size === shape[axis + 2])) return context.tensor(x);
     const whole = scales.every((scale, axis) => {
       const [own, size] = [shape[axis + 2], sizes[axis]];
@@ -100,6 +100,50 @@ const smooth =
     if (whole || aligned) return op.resize(x, { ...options, sizes: [...sizesOf(context, x).slice(0, 2), ...sizes] });
     if (!scales.every((scale) => scale !== undefined && Math.fround(scale) === scale)) throw context.refuse(`its factors (${scales.join(', ')}) are rounded differently by the runtime; give a size instead`);
     return op.resize(x, { ...options, scales: [1, 1, ...(scales as number[])] });
+  };
+
+/** The weights of a filter that is as wide as what one position stands for: [size, positions]. The algorithm is that of PyTorch's `upsample_*2d_aa`. */
+function filterWeights(own: number, size: number, scale: number, mode: 'linear' | 'cubic'): Float64Array {
+  const weights = new Float64Array(own * size);
+  const reach = (mode === 'linear' ? 1 : 2) * Math.max(scale, 1);
+  const inverse = scale >= 1 ? 1 / scale : 1;
+  const filter = (x: number): number => {
+    const t = Math.abs(x);
+    if (mode === 'linear') return t < 1 ? 1 - t : 0;
+    const a = -0.5;
+    return t < 1 ? ((a + 2) * t - (a + 3)) * t * t + 1 : t < 2 ? (((t - 5) * t + 8) * t - 4) * a : 0;
+  };
+  for (let place = 0; place < size; place++) {
+    const centre = scale * (place + 0.5);
+    const first = Math.max(Math.trunc(centre - reach + 0.5), 0);
+    const count = Math.min(Math.trunc(centre + reach + 0.5), own) - first;
+    let total = 0;
+    for (let index = 0; index < count; index++) total += filter((index + first - centre + 0.5) * inverse);
+    for (let index = 0; index < count; index++) weights[(first + index) * size + place] = filter((index + first - centre + 0.5) * inverse) / total;
+  }
+  return weights;
+}
+
+/** Interpolation that takes everything into account that a position stands for: a product with a matrix for each axis. */
+const antialiased =
+  (mode: 'linear' | 'cubic'): Lowering =>
+  (context, given) => {
+    const { op } = context.graph;
+    const x = inputOf(given);
+    const { sizes, scales } = targetOf(context, given, x, 2);
+    const aligned = given.boolean('align_corners');
+    let value = x;
+    for (const axis of [1, 0]) {
+      const [own, size] = [context.shape(x)[axis + 2], sizes[axis]];
+      if (typeof own !== 'number' || typeof size !== 'number') throw context.refuse('it interpolates with antialiasing between sizes that depend on the input');
+      if (own === size) continue;
+      const scale = aligned ? (size > 1 ? (own - 1) / (size - 1) : 0) : scales[axis] === undefined ? own / size : 1 / scales[axis];
+      const matrix = context.graph.constant(constantTensor(x.elementType, [...filterWeights(own, size, scale, mode)], [own, size]));
+      const turned = axis === 1 ? value : op.transpose(value, [0, 1, 3, 2]);
+      const product = op.matMul(turned, matrix);
+      value = axis === 1 ? product : op.transpose(product, [0, 1, 3, 2]);
+    }
+    return context.tensor(value);
   };
 
 type PadMode = 'constant' | 'reflect' | 'edge' | 'wrap';
@@ -221,12 +265,12 @@ export const resizing: Lowerings = {
   ...overloads('_upsample_nearest_exact1d', nearest(1, true)),
   ...overloads('_upsample_nearest_exact2d', nearest(2, true)),
   ...overloads('_upsample_nearest_exact3d', nearest(3, true)),
-  ...overloads('upsample_linear1d', smooth(1, 'linear', false)),
-  ...overloads('upsample_bilinear2d', smooth(2, 'linear', false)),
-  ...overloads('upsample_trilinear3d', smooth(3, 'linear', false)),
-  ...overloads('upsample_bicubic2d', smooth(2, 'cubic', false)),
-  ...overloads('_upsample_bilinear2d_aa', smooth(2, 'linear', true)),
-  ...overloads('_upsample_bicubic2d_aa', smooth(2, 'cubic', true)),
+  ...overloads('upsample_linear1d', smooth(1, 'linear')),
+  ...overloads('upsample_bilinear2d', smooth(2, 'linear')),
+  ...overloads('upsample_trilinear3d', smooth(3, 'linear')),
+  ...overloads('upsample_bicubic2d', smooth(2, 'cubic')),
+  ...overloads('_upsample_bilinear2d_aa', antialiased('linear')),
+  ...overloads('_upsample_bicubic2d_aa', antialiased('cubic')),
   'pad': pad,
   'constant_pad_nd': (context, given) => padded(context, given.value('self'), given.indices('pad'), 'constant', given.scalar('value')),
   'reflection_pad1d': padIn('reflect'),

@@ -503,17 +503,29 @@ const count: Lowering = (context, given) => {
 
 const itself: Lowering = (_, given) => given.tensor('self');
 
+/** Whether elements lie in row-major order. Undefined: that cannot be told. */
+function isRowMajor({ shape, strides }: AtenTensor): boolean | undefined {
+  if (strides === undefined || strides.length !== shape?.length) return undefined;
+  let expected: Dimension = 1;
+  let answer: boolean | undefined = true;
+  for (const [axis, size] of [...shape.entries()].toReversed()) {
+    const stride = strides[axis]!;
+    if (size !== 1 && stride !== expected) {
+      // Names may be equal sizes; numbers are not, and a size that has a name may be 1.
+      if (typeof stride === 'number' && typeof expected === 'number' && typeof size === 'number') return false;
+      answer = undefined;
+    }
+    expected = multiplyDimensions(expected, size);
+  }
+  return answer;
+}
+
 const contiguous: Lowering = (context, given) => {
   const self = given.tensor('self');
-  const plain = canView(self, self.shape);
-  let expected: Dimension = 1;
-  const isRowMajor = self.strides !== undefined && self.shape !== undefined && [...self.shape.entries()].toReversed().every(([axis, own]) => {
-    const fits = own === 1 || self.strides![axis] === expected;
-    expected = multiplyDimensions(expected, own);
-    return fits;
-  });
-  if (plain === true && isRowMajor) return self;
-  return context.perhapsView(self, context.read(self));
+  const format = given.any('memory_format');
+  const answer = format === null || format === 0n ? isRowMajor(self) : undefined;
+  if (answer === true) return self;
+  return answer === false ? context.tensor(context.read(self)) : context.perhapsView(self, context.read(self));
 };
 
 function matrixTranspose(context: LoweringContext, given: AtenArguments): AtenTensor {
