@@ -101,7 +101,7 @@ function embed(network: Network, config: EncoderConfig, key: string, ids: Value,
   } else {
     places = op.slice(table, { axis: 0, start: 0, end: op.sizeOf(ids, 1) });
   }
-  let x = op.add(words, places);
+  let x = network.graph.refine(op.add(words, places), { shape: ['batch', 'sequence', embeddingSize] });
   if (config.typeCount > 0) {
     const typeTable = network.weight(`${key}.token_type_embeddings.weight`, [config.typeCount, embeddingSize]);
     x = op.add(x, types === undefined ? typeTable : op.gather(typeTable, types));

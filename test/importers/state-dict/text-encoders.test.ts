@@ -43,6 +43,8 @@ test.each(kinds)('%s', async (kind) => {
   const place = temporary();
   const imported = await stateDict.import(artifactOf(join(folder, kind)), place);
   await using model = await onnxRuntime.load(imported, { threads: 1, parameters: {} });
+  for (const { shape } of [...model.signature.inputs, ...model.signature.outputs]) expect(shape[0]).toBe('batch');
+  for (const { name, shape } of model.signature.outputs) if (name !== 'logits') expect(shape[1]).toBe('sequence');
   const { samples } = JSON.parse(readFileSync(join(folder, kind, 'samples.json'), 'utf8')) as Samples;
   for (const { inputs, outputs: expected } of samples) {
     const tensors = Object.entries(inputs).map(([name, rows]): [string, Tensor] => [name, { datatype: 'INT64', shape: [rows.length, rows[0]!.length], data: BigInt64Array.from(rows.flat(), BigInt) }]);
