@@ -177,7 +177,7 @@ def save_tokenizer(tokenizer, folder, kind, max_length):
         special = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
     else:
         special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_length, "clean_up_tokenization_spaces": False, **special}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_length, "clean_up_tokenization_spaces": False, "model_input_names": ["input_ids", "token_type_ids", "attention_mask"] if kind == "bert" else ["input_ids", "attention_mask"], **special}
     for name, value in (("tokenizer_config.json", config), ("special_tokens_map.json", special)):
         with open(os.path.join(folder, name), "w") as file:
             json.dump(value, file, indent=1)

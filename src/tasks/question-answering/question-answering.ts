@@ -61,21 +61,24 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
     const topK = readCount(request, 'topK', standard, 1, 100);
     const windows = await windowsOf(question, context, call);
     const rows = await text.run(windows, [startOutput, endOutput], call);
-    const found = new Map<string, Answer>();
+    const found: Answer[] = [];
     for (const [index, window] of windows.entries()) {
       const row = rows[index]!;
       for (const { first, last, score } of bestSpans(row.get(startOutput.name)!.data, row.get(endOutput.name)!.data, window.sequences, { longest, count: topK })) {
         const [start, end] = [wordStart(window, first), wordEnd(window, last)];
-        const words = context.slice(start, end);
-        // The same words found again are the same answer.
-        const key = words.toLowerCase().trim();
-        const same = found.get(key);
-        if (same === undefined) found.set(key, { answer: words, score, start, end });
-        else same.score += score;
+        found.push({ answer: context.slice(start, end), score, start, end });
       }
     }
+    const merged = new Map<string, Answer>();
+    for (const one of found.sort((left, right) => right.score - left.score)) {
+      // The same words found again are the same answer.
+      const key = one.answer.toLowerCase().trim();
+      const same = merged.get(key);
+      if (same === undefined) merged.set(key, { ...one });
+      else same.score += one.score;
+    }
     const position = characterPositions(context);
-    const answers = [...found.values()]
+    const answers = [...merged.values()]
       .sort((left, right) => right.score - left.score)
       .slice(0, topK)
       .map((one) => ({ answer: one.answer, score: shortest(one.score), start: position(one.start), end: position(one.end) }));
