@@ -4,6 +4,7 @@ import { benchCommand } from './bench.ts';
 import { buildCommand } from './build.ts';
 import { completionCommand } from './completion.ts';
 import { importCommand } from './import.ts';
+import { initCommand } from './init.ts';
 import { inspectCommand } from './inspect.ts';
 import { loginCommand, logoutCommand } from './login.ts';
 import { predictCommand } from './predict.ts';
@@ -13,4 +14,4 @@ import { serveCommand } from './serve.ts';
 import { storeCommand } from './store.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, buildCommand, pushCommand, pullCommand, loginCommand, logoutCommand, storeCommand, typesCommand, completionCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, buildCommand, pushCommand, pullCommand, loginCommand, logoutCommand, storeCommand, initCommand, typesCommand, completionCommand];
