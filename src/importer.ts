@@ -28,6 +28,8 @@ export interface Importer {
   readonly name: string;
   /** Raised when equal files are imported differently: what was imported before is then imported again. */
   readonly version: number;
+  /** Names of files beside it that the import depends on, where they are there: what was imported before is used again only where they are equal too. */
+  readonly readsBeside?: readonly string[];
   /** Whether a file that begins so (up to 64 KB) is this framework's. */
   accepts(start: Uint8Array, sizeBytes: number): boolean;
   /**

@@ -1,6 +1,6 @@
 /** Files of other frameworks on their way to a runtime: imported once, kept in the content store by what they hold and how they were imported. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ export async function importArtifact(artifact: Artifact, importer: Importer, imp
   const options = importOptions(importing);
   const store = await ContentStore.open(cacheDirectory);
   const how = Object.keys(importing).length === 0 ? '' : `/${createHash('sha256').update(JSON.stringify(importing, Object.keys(importing).sort())).digest('hex').slice(0, 16)}`;
-  const name = `imported/${importer.name}-${importer.version}/${await digestOf(join(artifact.directory, artifact.main))}${how}`;
+  const name = `imported/${importer.name}-${importer.version}/${await digestOf(join(artifact.directory, artifact.main))}${await digestBeside(artifact, importer)}${how}`;
   const known = await store.resolve(name);
   if (known !== undefined) return importedIn(await store.folder(known.digest));
   const place = await mkdtemp(join(tmpdir(), 'modelport-import-'));
@@ -64,6 +64,14 @@ async function importedIn(directory: string): Promise<ImportedArtifact> {
     },
     notes: JSON.parse(notes) as string[],
   };
+}
+
+/** '' where no such file is there. */
+async function digestBeside({ directory }: Artifact, { readsBeside = [] }: Importer): Promise<string> {
+  const found = readsBeside.filter((name) => existsSync(join(directory, name)));
+  if (found.length === 0) return '';
+  const digests = await Promise.all(found.map(async (name) => `${name} ${await digestOf(join(directory, name))}`));
+  return `-${createHash('sha256').update(digests.join('\n')).digest('hex').slice(0, 16)}`;
 }
 
 async function digestOf(path: string): Promise<string> {

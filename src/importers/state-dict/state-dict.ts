@@ -20,7 +20,10 @@ import { looksLikeWeights, openWeights, type WeightFile } from './read-weights.t
 import { buildEncoder, currentName, isLeftAside } from './text-encoders.ts';
 import { FileWeights, Rehearsal, type StoredWeights } from './weights.ts';
 
-export const stateDict: Importer = { name: 'state-dict', version: 1, accepts: looksLikeWeights, import: importModel };
+/** What says what the weights of a text encoder are, and what tasks read beside a model, which goes with it. */
+const beside = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt'];
+
+export const stateDict: Importer = { name: 'state-dict', version: 1, readsBeside: beside, accepts: looksLikeWeights, import: importModel };
 
 function importModel(artifact: Artifact, directory: string, options: ImportOptions = {}): Promise<Artifact> {
   const path = join(artifact.directory, artifact.main);
@@ -50,7 +53,7 @@ function importModel(artifact: Artifact, directory: string, options: ImportOptio
   }
 }
 
-/** Weights whose config.json says what they are. What tasks read beside a model goes with it. */
+/** Weights whose config.json says what they are. */
 function importEncoder(file: WeightFile, config: EncoderConfig, artifact: Artifact, directory: string, options: ImportOptions): Artifact {
   if (options.precision === 'float64') throw new ModelportError('INVALID_USAGE', `${artifact.main} is computed in float32, as its program does. Leave the precision out`);
   if (options.inputs !== undefined && options.inputs.length > 0) throw new ModelportError('INVALID_USAGE', `the inputs of ${artifact.main} are told by its config.json: [batch, sequence], both free. Leave them out`, { at: 'inputs' });
@@ -79,8 +82,6 @@ export function buildEncoderModel(config: EncoderConfig, weights: StoredWeights,
   buildEncoder(config, graph, new FileWeights(stored, options.progress === undefined ? undefined : () => options.progress!('weights', Math.min(1, taken++ / stored.size))));
   return graph.build({ name: config.family, docString: config.family });
 }
-
-const beside = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt'];
 
 /** The graph with its weights. Those that are not changed stay in their file until the model is written. */
 export function buildModel(architecture: Architecture, weights: StoredWeights, options: ImportOptions = {}): ModelProto {

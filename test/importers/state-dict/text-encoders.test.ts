@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Artifact } from '../../../src/artifact.ts';
 import { Call } from '../../../src/call.ts';
+import { importArtifact } from '../../../src/commands/import-artifact.ts';
 import { ModelportError } from '../../../src/errors.ts';
 import { parseEncoderConfig } from '../../../src/importers/state-dict/encoder-config.ts';
 import { stateDict } from '../../../src/importers/state-dict/state-dict.ts';
@@ -69,6 +70,19 @@ test('the config goes with the model, for the names of its classes', async () =>
   const imported = await stateDict.import(artifactOf(join(folder, 'BertForSequenceClassification')), temporary());
   expect(imported.files.map(({ path }) => path)).toEqual(['model.onnx', 'config.json']);
   expect(existsSync(join(imported.directory, 'config.json'))).toBe(true);
+});
+
+test('an import that was kept is used again only with an equal config', async () => {
+  const cache = temporary();
+  const of = (artifact: Artifact) => importArtifact(artifact, stateDict, {}, cache).then(({ artifact: { directory } }) => directory);
+  const first = await of(artifactOf(join(folder, 'BertForSequenceClassification')));
+  expect(await of(changed('BertForSequenceClassification', {}))).not.toBe(first);
+  expect(await of(artifactOf(join(folder, 'BertForSequenceClassification')))).toBe(first);
+  const relabelled = await of(changed('BertForSequenceClassification', { id2label: { 0: 'a', 1: 'b', 2: 'c' } }));
+  expect(readFileSync(join(relabelled, 'config.json'), 'utf8')).toContain('"c"');
+  // Another number of heads is another program of the same weights.
+  const heads = await of(changed('BertForSequenceClassification', { num_attention_heads: 4 }));
+  expect(readFileSync(join(heads, 'model.onnx')).equals(readFileSync(join(first, 'model.onnx')))).toBe(false);
 });
 
 test.each<[Record<string, unknown>, RegExp]>([
