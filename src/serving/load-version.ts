@@ -152,10 +152,12 @@ async function filesOf(directory: string, main: string, ownFolder: boolean): Pro
   const folder = main.includes('/') ? `${dirname(main)}/` : '';
   const stem = basename(main).replace(/\.[^.]*$/, '');
   const names = (await readdir(join(directory, folder))).filter((name) => !name.startsWith('.') && (ownFolder || name.startsWith(`${stem}.`) || name.startsWith(`${stem}_`)));
+  // What lies beside `onnx/` (config.json, tokenizer.json) belongs to the model that lies in it.
+  const beside = ownFolder && folder === 'onnx/' ? (await readdir(directory)).filter((name) => !name.startsWith('.')) : [];
   const files: ArtifactFile[] = [];
-  for (const name of names.sort().slice(0, maximumFiles)) {
-    const status = await stat(join(directory, folder, name)).catch(() => undefined);
-    if (status?.isFile() === true) files.push({ path: folder + name, sizeBytes: status.size });
+  for (const path of [...names.sort().map((name) => folder + name), ...beside.sort()].slice(0, maximumFiles)) {
+    const status = await stat(join(directory, path)).catch(() => undefined);
+    if (status?.isFile() === true) files.push({ path, sizeBytes: status.size });
   }
   return files;
 }

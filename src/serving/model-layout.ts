@@ -5,6 +5,7 @@
  *     models/iris.onnx, wine.onnx    each file a model; `iris.yaml`, `iris.labels.txt` beside belong to it
  *     models/iris/model.onnx         each folder a model, with `model.yaml` or `config.pbtxt` and `labels.txt` beside
  *     models/iris/3/model.onnx       each folder a model, each number in it a version
+ *     sentiment/onnx/model.onnx      a folder as it is downloaded from a hub, with config.json and tokenizer.json beside onnx/
  *
  * Entries of a given folder may be links to anywhere: who links there owns the repository. Inside a model's folder links
  * may not leave the repository, except that the model file itself may be one (download caches are made of such links):
@@ -113,6 +114,8 @@ interface Listing {
   readonly directory: string;
   readonly files: readonly string[];
   readonly folders: readonly string[];
+  /** The model file in `onnx/`, see {@link fileInOnnxFolder}. */
+  readonly downloadedFile: string | undefined;
 }
 
 class LayoutScan {
@@ -131,6 +134,12 @@ class LayoutScan {
     } catch (cause) {
       const reason = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file or folder' : (cause as Error).message;
       throw new ModelportError('INVALID_USAGE', `can't serve ${path}: ${reason}`, { at: path, cause });
+    }
+    const downloaded = isFile ? dirname(dirname(resolve(path))) : path;
+    if (isFile && (await fileInOnnxFolder(downloaded)) === `onnx/${basename(path)}`) {
+      const listing = await this.#list(downloaded);
+      await this.#folder(listing, listing.directory);
+      return;
     }
     if (isFile) {
       this.directories.add(await realpath(dirname(path)));
@@ -160,6 +169,7 @@ class LayoutScan {
 
   /** A folder is a model where it holds a model's default file or config, or version folders, and no second model file beside. */
   #isModelFolder(listing: Listing): boolean {
+    if (listing.downloadedFile !== undefined) return true;
     const candidates = listing.files.filter((file) => this.#isCandidate(file));
     if (this.#defaultFile(listing) !== undefined) return candidates.length <= 1;
     return hasConfig(listing, this.#options) || listing.folders.some((folder) => versionPattern.test(folder));
@@ -207,7 +217,7 @@ class LayoutScan {
           const found = await Promise.all(numbers.map((number) => this.#versionFolder(listing, number, root)));
           return found.filter((version) => version !== undefined);
         }
-        if (!hasNoFile(config, this.#options.formats) && candidates.length === 0 && this.#defaultFile(listing) === undefined && config?.file === undefined) {
+        if (!hasNoFile(config, this.#options.formats) && candidates.length === 0 && this.#defaultFile(listing) === undefined && listing.downloadedFile === undefined && config?.file === undefined) {
           if (strayVersions.length > 0) {
             throw new ModelportError('INVALID_MODEL', `${listing.path} holds models in ${strayVersions.join(', ')}, but version folders are whole numbers from 1, like ${join(listing.path, '1')}`);
           }
@@ -305,7 +315,7 @@ class LayoutScan {
       if (kind?.isFile() === true) files.push(entry.name);
       else if (kind?.isDirectory() === true) folders.push(entry.name);
     }
-    return { path, directory, files, folders };
+    return { path, directory, files, folders, downloadedFile: files.includes('config.json') && folders.includes('onnx') ? await fileInOnnxFolder(directory) : undefined };
   }
 
   /** Folders like `0` or `v2` that hold a model's default file: versions that somebody misnamed. */
@@ -336,6 +346,17 @@ function isSharedFile(name: string, options: LayoutOptions): boolean {
   return yamlNames.includes(name) || name === 'labels.txt' || options.foreignConfigs.some((format) => format.fileName === name);
 }
 
+/** In the order in which they are preferred: the whole model, a decoder with its cache, and smaller forms. */
+const onnxFolderFiles = ['model.onnx', 'decoder_model_merged.onnx', 'model_quantized.onnx', 'model_int8.onnx', 'model_fp16.onnx'];
+
+/** The model file of a folder as Hugging Face's hub lays it out: config.json, and `onnx/` with one or several forms of the model; none where a model.onnx lies beside config.json. */
+async function fileInOnnxFolder(directory: string): Promise<string | undefined> {
+  const isFile = (name: string) => stat(join(directory, name)).then((status) => status.isFile(), () => false);
+  if (!(await isFile('config.json')) || (await isFile('model.onnx'))) return undefined;
+  for (const name of onnxFolderFiles) if (await isFile(`onnx/${name}`)) return `onnx/${name}`;
+  return undefined;
+}
+
 /**
  * The model file of a version: the config's, else a format's default file, else the only candidate. Relative to the
  * version's folder. Throws `INVALID_MODEL`.
@@ -348,6 +369,8 @@ export async function findModelFile(directory: string, wanted: string | undefine
     for (const name of [wanted, `${wanted}/${basename(wanted)}`]) if (await isFile(name)) return name;
     throw new ModelportError('INVALID_MODEL', `the model file ${wanted} is not in ${directory}`, { at: directory });
   }
+  const downloaded = await fileInOnnxFolder(directory);
+  if (downloaded !== undefined) return downloaded;
   for (const defaultFile of formats.flatMap((format) => format.defaultFiles)) {
     for (const name of [defaultFile, `${defaultFile}/${defaultFile}`]) if (await isFile(name)) return name;
   }

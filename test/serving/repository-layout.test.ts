@@ -30,6 +30,11 @@ describe('layouts without configuration', () => {
     ["an ensemble with Triton's empty version folder", { 'm/e/config.pbtxt': 'ensemble_scheduling { step { model_name: "a" input_map { key: "x" value: "x" } output_map { key: "y" value: "y" } } }', 'm/e/1/': '' }, 'm', { e: ['1'] }],
     ['a name in model.yaml', { 'm/iris/model.onnx': toy, 'm/iris/model.yaml': 'name: flowers' }, 'm', { flowers: ['1'] }],
     ['a config named after a file', { 'm/a.onnx': toy, 'm/a.yaml': 'name: b', 'm/c.onnx': toy }, 'm', { b: ['1'], c: ['1'] }],
+    ['a folder as it is downloaded', { 'm/bert/config.json': '{}', 'm/bert/tokenizer.json': '{}', 'm/bert/model.safetensors': '', 'm/bert/onnx/model.onnx': toy, 'm/bert/onnx/model_fp16.onnx': toy, 'm/iris/model.onnx': toy }, 'm', { bert: ['1'], iris: ['1'] }],
+    ['such a folder alone', { 'bert/config.json': '{}', 'bert/onnx/decoder_model_merged.onnx': toy }, 'bert', { bert: ['1'] }],
+    ['its model file', { 'bert/config.json': '{}', 'bert/onnx/model.onnx': toy }, 'bert/onnx/model.onnx', { bert: ['1'] }],
+    ['a folder named onnx that belongs to nobody', { 'm/onnx/model.onnx': toy, 'm/iris/model.onnx': toy }, 'm', { onnx: ['1'], iris: ['1'] }],
+    ['versions of downloaded folders', { 'm/bert/1/config.json': '{}', 'm/bert/1/onnx/model.onnx': toy, 'm/bert/2/model.onnx': toy }, 'm', { bert: ['1', '2'] }],
     ['a large model that is a folder', { 'm/big/1/model.onnx/model.onnx': toy, 'm/big/1/model.onnx/weights': '' }, 'm', { big: ['1'] }],
   ])('%s', async (_, files, path, expected) => {
     const root = await folder(files);
