@@ -99,8 +99,13 @@ def object_detection():
     model = seeded(lambda: transformers.DetrForObjectDetection(config))
     with torch.no_grad():
         # Queries that look for different things.
-        model.model.query_position_embeddings.weight.mul_(8)
-        model.class_labels_classifier.weight.mul_(4)
+        model.model.query_position_embeddings.weight.mul_(4)
+        for name, weight in model.named_parameters():
+            if "decoder" in name and "encoder_attn" in name and weight.dim() > 1:
+                weight.mul_(8 if "q_proj" in name or "k_proj" in name else 3)
+        model.class_labels_classifier.weight.mul_(6)
+        for layer in model.bbox_predictor.layers:
+            layer.weight.mul_(2)
     processor = transformers.DetrImageProcessorPil(size={"shortest_edge": 64, "longest_edge": 90})
     given = dict(processor(Image.open(PHOTO), return_tensors="pt"))
     height, width = torch.export.Dim("height", min=33, max=4096), torch.export.Dim("width", min=33, max=4096)
