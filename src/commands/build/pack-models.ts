@@ -21,6 +21,7 @@ export interface PackOptions {
 }
 
 export interface PackedModels {
+  readonly name: string;
   readonly content: ManifestContent;
   readonly files: readonly (PackedFile & { readonly sizeBytes: number })[];
 }
@@ -33,12 +34,13 @@ export async function packModels(paths: readonly string[], options: PackOptions)
   // One model lies at the top, so that others find model.onnx where they look for it; with a service beside, everything keeps its folder.
   const strip = alone !== undefined && application.files.every(({ path }) => path.startsWith(alone)) ? alone : application.services.length === 0 ? 'models/' : '';
   const files = application.files.map((file) => ({ ...file, path: file.path.slice(strip.length) }));
+  const name = alone === undefined ? options.name : only!.name;
   const cache = await DigestCache.open(join(cacheDirectory ?? defaultCacheDirectory(), 'layers.json'), options.rehash === true);
   const line = new LiveLine();
   const content = await makeModelPack(
     files,
     {
-      name: alone === undefined ? options.name : only!.name,
+      name,
       ...(options.tag === undefined ? {} : { version: options.tag }),
       ...(only?.config?.config.description === undefined || alone === undefined ? {} : { description: only.config.config.description }),
       formats: [...new Set(application.models.map((model) => formatOf(model.file ?? model.config?.config.file ?? files.map(({ path }) => path).find((path) => /\.onnx$/.test(path)) ?? '')))].filter((format) => format !== ''),
@@ -49,7 +51,7 @@ export async function packModels(paths: readonly string[], options: PackOptions)
   );
   line.clear();
   await cache.save();
-  return { content, files };
+  return { name, content, files };
 }
 
 function formatOf(file: string): string {

@@ -17,7 +17,7 @@ export async function runBundle(paths: readonly string[], flags: BuildFlags): Pr
   if (more.length > 0 || flags.push === true || flags.load === true) throw new ModelportError('INVALID_USAGE', 'a bundle has one name and is no image: send it with modelport push');
   const parsed = tag === undefined ? undefined : parseReferenceName(tag);
   const name = parsed?.repository.split('/').pop() ?? (basename(resolve(paths[0]!)).slice(0, -extname(paths[0]!).length || undefined).toLowerCase().replaceAll(/[^a-z0-9]+/g, '-') || 'models');
-  const { content, files } = await packModels(paths, { name, tag: parsed?.tag, included: flags.include, excluded: flags.exclude, cacheDirectory: flags.cacheDir, rehash: !flags.cache });
+  const { name: packed, content, files } = await packModels(paths, { name, tag: parsed?.tag, included: flags.include, excluded: flags.exclude, cacheDirectory: flags.cacheDir, rehash: !flags.cache });
   const style = createStyle(usesColor(process.stdout));
   for (const { path, sizeBytes } of files) process.stdout.write(`  ${padEnd(path, 52)} ${humanBytes(sizeBytes).padStart(8)}\n`);
   if (flags.dryRun === true) return;
@@ -27,6 +27,6 @@ export async function runBundle(paths: readonly string[], flags: BuildFlags): Pr
   const named = [{ content, ...(tag === undefined ? {} : { name: tag }) }];
   await (output.kind === 'oci' ? writeOciLayout(output.path, named) : writeOciArchive(output.path, named));
   const store = await ContentStore.open(flags.cacheDir ?? defaultCacheDirectory());
-  await store.tag(`bundle/${tag ?? name}`, await keepContent(content, store));
+  await store.tag(`bundle/${tag ?? packed}`, await keepContent(content, store));
   process.stdout.write(`${style.bold('Written')}  ${output.kind}:${output.path}\n${style.bold('Digest')}   ${content.descriptor.digest}\n`);
 }
