@@ -23,6 +23,8 @@ export interface ModelTypes {
   readonly inputs: object;
   readonly outputs: object;
   readonly predict?: { readonly input: unknown; readonly output: unknown };
+  /** Of those that answer in parts. */
+  readonly stream?: { readonly input: unknown; readonly part: unknown };
 }
 
 /** Filled in by the file that `modelport types` writes. Empty: every name and tensor is accepted, and checked by the server. */
@@ -30,8 +32,10 @@ export interface ModelTypes {
 export interface Models {}
 
 type Name = [keyof Models] extends [never] ? string : Extract<keyof Models, string>;
-type TypesOf<N> = N extends keyof Models ? (Models[N] extends ModelTypes ? Models[N] : ModelTypes) : { inputs: Readonly<Record<string, InputOf<Datatype>>>; outputs: Readonly<Record<string, Tensor>>; predict: { input: unknown; output: unknown } };
+type TypesOf<N> = N extends keyof Models ? (Models[N] extends ModelTypes ? Models[N] : ModelTypes) : { inputs: Readonly<Record<string, InputOf<Datatype>>>; outputs: Readonly<Record<string, Tensor>>; predict: { input: unknown; output: unknown }; stream: { input: unknown; part: unknown } };
 type PredictOf<N> = TypesOf<N> extends { predict: { input: infer Input; output: infer Output } } ? { input: Input; output: Output } : never;
+
+type StreamOf<N> = TypesOf<N> extends { stream: { input: infer Input; part: infer Part } } ? { input: Input; part: Part } : never;
 
 export interface ClientOptions {
   readonly apiKey?: string;
@@ -50,6 +54,11 @@ export interface RequestOptions {
   readonly parameters?: Readonly<Record<string, string | number | boolean>>;
 }
 
+export interface StreamOptions extends Omit<RequestOptions, 'outputs' | 'parameters'> {
+  /** How far the work is, where the server tells. */
+  readonly onProgress?: (progress: { readonly fraction?: number; readonly text?: string }) => void;
+}
+
 export interface ModelMetadata {
   readonly name: string;
   readonly versions: readonly string[];
@@ -63,6 +72,8 @@ export interface Client {
   infer<N extends Name>(model: N, inputs: TypesOf<N>['inputs'], options?: RequestOptions): Promise<TypesOf<N>['outputs']>;
   /** A value to a value, by the schema of the model's task. */
   predict<N extends Name>(model: N, value: PredictOf<N>['input'], options?: Omit<RequestOptions, 'outputs' | 'parameters'>): Promise<PredictOf<N>['output']>;
+  /** As `predict`, part by part. Leaving the loop stops the work on the server. */
+  stream<N extends Name>(model: N, value: StreamOf<N>['input'], options?: StreamOptions): AsyncIterable<StreamOf<N>['part']>;
   metadata(model: Name, version?: string): Promise<ModelMetadata>;
   ready(): Promise<boolean>;
 }
@@ -114,6 +125,18 @@ class RestClient {
     return response.json();
   }
 
+  async *stream(model: string, value: unknown, options: StreamOptions = {}): AsyncGenerator<never> {
+    const headers = { 'content-type': 'application/json', accept: 'text/event-stream', ...(options.timeoutMs === undefined ? {} : { 'x-request-timeout-ms': String(options.timeoutMs) }) };
+    const response = await this.#request(`${modelPath('models', model, options.version)}/predict`, JSON.stringify(value), headers, options.signal);
+    for await (const { event, data } of readEvents(response.body!)) {
+      if (event === 'end') return;
+      if (event === 'progress') options.onProgress?.(JSON.parse(data) as { fraction?: number; text?: string });
+      else if (event === 'error') throw readErrorDocument(data, 500);
+      else if (event === 'message') yield JSON.parse(data) as never;
+    }
+    throw new ModelportError('UNAVAILABLE', 'the connection ended before the answer did');
+  }
+
   /** Asked once a model and version; a failure is not remembered. */
   metadata(model: string, version?: string): Promise<ModelMetadata> {
     const path = modelPath('v2/models', model, version);
@@ -151,7 +174,10 @@ function modelPath(prefix: string, model: string, version: string | undefined): 
 }
 
 async function readError(response: Response): Promise<ModelportError> {
-  const text = await response.text();
+  return readErrorDocument(await response.text(), response.status, Number(response.headers.get('retry-after') ?? NaN));
+}
+
+function readErrorDocument(text: string, status: number, retryAfter = NaN): ModelportError {
   let document: { error?: unknown; code?: unknown; at?: unknown } = {};
   try {
     document = JSON.parse(text) as typeof document;
@@ -159,12 +185,39 @@ async function readError(response: Response): Promise<ModelportError> {
     // Something in front of the server answered.
   }
   const known = typeof document.code === 'string' && Object.hasOwn(errorTable, document.code) ? (document.code as ErrorCode) : undefined;
-  const code = known ?? (Object.keys(errorTable) as ErrorCode[]).find((candidate) => errorTable[candidate].httpStatus === response.status) ?? 'INTERNAL';
-  const retryAfter = Number(response.headers.get('retry-after') ?? NaN);
-  return new ModelportError(code, typeof document.error === 'string' ? document.error : `the server answered ${response.status}: ${text.slice(0, 200)}`, {
+  const code = known ?? (Object.keys(errorTable) as ErrorCode[]).find((candidate) => errorTable[candidate].httpStatus === status) ?? 'INTERNAL';
+  return new ModelportError(code, typeof document.error === 'string' ? document.error : `the server answered ${status}: ${text.slice(0, 200)}`, {
     ...(typeof document.at === 'string' ? { at: document.at } : {}),
     ...(Number.isNaN(retryAfter) ? {} : { retryAfterSeconds: retryAfter }),
   });
+}
+
+/** Server-Sent Events as our servers write them: one line of data each. */
+async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<{ readonly event: string; readonly data: string }> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let text = '';
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text += decoder.decode(value, { stream: true });
+      let start = 0;
+      for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n', start)) {
+        let event = 'message';
+        let data: string | undefined;
+        for (const line of text.slice(start, end).split('\n')) {
+          if (line.startsWith('event: ')) event = line.slice('event: '.length);
+          else if (line.startsWith('data: ')) data = line.slice('data: '.length);
+        }
+        start = end + 2;
+        if (data !== undefined) yield { event, data };
+      }
+      text = text.slice(start);
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
 }
 
 function encodeInput(spec: ModelMetadata['inputs'][number], given: InputOf<Datatype>): { shape: readonly number[]; bytes: Uint8Array<ArrayBuffer> } {

@@ -4,12 +4,13 @@ import { ModelportError } from '../errors.ts';
 import type { JsonSchema, Signature, TensorSpec } from '../model.ts';
 import { createLog } from '../observability/log.ts';
 import { createRepository } from './compose.ts';
+import { isServiceFile } from './is-service-file.ts';
 import { typeOfSchema } from './schema-types.ts';
 
 export interface DescribedModel {
   readonly name: string;
   readonly signature: Pick<Signature, 'inputs' | 'outputs'>;
-  readonly predict?: { readonly input: JsonSchema; readonly output: JsonSchema };
+  readonly predict?: { readonly input: JsonSchema; readonly output: JsonSchema; readonly part?: JsonSchema };
 }
 
 export async function writeTypes(source: string, options: { readonly output?: string; readonly apiKey?: string }): Promise<void> {
@@ -33,6 +34,7 @@ export function declareModels(models: readonly DescribedModel[]): string {
       `      inputs: ${tensors(signature.inputs, 'InputOf')};`,
       `      outputs: ${tensors(signature.outputs, 'OutputOf')};`,
       ...(predict === undefined ? [] : [`      predict: { input: ${typeOfSchema(predict.input)}; output: ${typeOfSchema(predict.output)} };`]),
+      ...(predict?.part === undefined ? [] : [`      stream: { input: ${typeOfSchema(predict.input)}; part: ${typeOfSchema(predict.part)} };`]),
       '    };',
     ].join('\n'),
   );
@@ -74,6 +76,7 @@ async function readServer(url: string, apiKey: string | undefined): Promise<Desc
 }
 
 async function readFiles(path: string): Promise<DescribedModel[]> {
+  if (isServiceFile(path)) return readServices(path);
   const repository = createRepository({ paths: [path], mode: 'none', log: createLog('text', 'warn'), responseCacheBytes: 0, resources: {} });
   try {
     const failures = await repository.start();
@@ -85,4 +88,13 @@ async function readFiles(path: string): Promise<DescribedModel[]> {
   } finally {
     await repository[Symbol.asyncDispose]();
   }
+}
+
+/** Endpoints as they are written; nothing of the service is started. */
+async function readServices(path: string): Promise<DescribedModel[]> {
+  const [{ loadServices }, { describeDefinition }, { endpointModelName }] = await Promise.all([import('./load-service.ts'), import('../service/describe-definition.ts'), import('../service/endpoint-name.ts')]);
+  const { services } = await loadServices(path);
+  return services.flatMap(({ name, endpoints }) =>
+    Object.entries(endpoints).map(([endpoint, definition]) => ({ name: endpointModelName(name, endpoint), signature: { inputs: [], outputs: [] }, predict: describeDefinition(name, endpoint, definition) })),
+  );
 }

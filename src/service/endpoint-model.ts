@@ -1,18 +1,18 @@
 /** One endpoint of a running service as a Model with `predict`: what protocols call. */
 import type { Call } from '../call.ts';
 import { isModelportError, ModelportError } from '../errors.ts';
-import type { JsonSchema, Model, PredictSignature } from '../model.ts';
+import type { Model } from '../model.ts';
 import { z } from 'zod';
 import { Admission } from './admission.ts';
 import { Attempt, cancelled } from './attempt.ts';
 import { callSite } from './call-site.ts';
-import { isAsyncGenerator } from './check-definition.ts';
 import type { EndpointDefinition } from './definition.ts';
+import { describeDefinition } from './describe-definition.ts';
 import { endpointModelName } from './endpoint-name.ts';
 import { RequestContext } from './handler-context.ts';
 import type { BatchedFunction, EndpointStatistics } from './host.ts';
-import { describeInput, requireLocations } from './input-locations.ts';
-import { createReadInput, createReadInputAsync, isAsyncSchemaError, jsonSchemaOf } from './read-input.ts';
+import { requireLocations } from './input-locations.ts';
+import { createReadInput, createReadInputAsync, isAsyncSchemaError } from './read-input.ts';
 import type { EndpointModel, RunningService } from './service-instance.ts';
 
 const defaultTimeoutMs = 60_000;
@@ -49,7 +49,7 @@ class ServedEndpoint implements EndpointModel {
     this.#definition = definition;
     this.#handler = definition.handler;
     this.#timeoutMs = definition.timeoutMs ?? defaultTimeoutMs;
-    const predict = describe(service.name, endpointName, definition);
+    const predict = describeDefinition(service.name, endpointName, definition);
     requireLocations(predict, `endpoint '${endpointName}' of service '${service.name}'`);
     this.signature = { inputs: [], outputs: [], batch: { maxSize: definition.batch?.maxSize ?? 0, reason: definition.batch === undefined ? 'a function' : 'its definition says so' }, predict };
     const input = definition.input ?? z.object({});
@@ -245,20 +245,3 @@ class ServedEndpoint implements EndpointModel {
     return new ModelportError('RUN_FAILED', `endpoint '${this.name}' failed on this request; the server's log says why`, { cause: error });
   }
 }
-
-function describe(service: string, name: string, definition: EndpointDefinition): PredictSignature {
-  const { summary, description, method = 'POST', path = `/${service}/${name}`, status, tags, deprecated, input, output, examples = [] } = definition;
-  const answer: JsonSchema = output === undefined ? {} : jsonSchemaOf(output, 'output');
-  const streams = definition.stream === true || isAsyncGenerator(definition.handler);
-  return {
-    task: 'service',
-    input: describeInput(input === undefined ? { type: 'object', properties: {} } : jsonSchemaOf(input, 'input'), method, path),
-    output: streams ? { type: 'array', items: answer } : answer,
-    ...(streams ? { part: answer } : {}),
-    examples,
-    ...(summary === undefined ? {} : { summary }),
-    ...(description === undefined ? {} : { description }),
-    http: { method, path, tags: tags ?? [service], ...(status === undefined ? {} : { status }), ...(deprecated === undefined ? {} : { deprecated }) },
-  };
-}
-
