@@ -20,6 +20,6 @@ export const importers: readonly KnownImporter[] = [
   { name: 'catboost', extensions: ['.cbm'], defaultFiles: ['model.json'], load: async () => (await import('./catboost/catboost.ts')).catboost },
   { name: 'sklearn', extensions: ['.joblib', '.pkl', '.pickle'], defaultFiles: ['model.joblib', 'model.pkl', 'model.pickle'], load: async () => (await import('./sklearn/sklearn.ts')).sklearn },
   { name: 'torch-export', extensions: ['.pt2'], defaultFiles: ['model.pt2'], load: async () => (await import('./torch-export/torch-export.ts')).torchExport },
-  { name: 'torchscript', extensions: ['.pt', '.pth', '.ptl'], defaultFiles: ['model.pt', 'model.pth', 'model.ptl'], load: async () => (await import('./torchscript/torchscript.ts')).torchScript },
+  { name: 'torchscript', extensions: ['.pt', '.pth', '.ptl'], defaultFiles: ['model.pt', 'model.pth', 'model.ptl'], declaresInputs: true, load: async () => (await import('./torchscript/torchscript.ts')).torchScript },
   { name: 'state-dict', extensions: ['.pth', '.pt', '.bin', '.safetensors'], defaultFiles: ['model.pth', 'model.pt', 'model.safetensors', 'pytorch_model.bin'], load: async () => (await import('./state-dict/state-dict.ts')).stateDict },
 ];
