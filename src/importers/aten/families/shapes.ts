@@ -270,11 +270,20 @@ export function selected(context: LoweringContext, source: AtenTensor, axis: num
     read: (whole) => (typeof at === 'number' ? context.graph.op.gather(whole, at, axis) : context.graph.op.gather(whole, context.graph.op.reshape(at, []), axis)),
     write: (whole, part) => {
       const { op } = context.graph;
-      const end: Index = typeof at === 'number' ? (at === -1 ? mostIndex : at + 1) : op.add(at, 1n);
-      if (typeof at !== 'number') throw context.refuse('it writes at a position that depends on the input');
-      return withSlice(context.graph, whole, op.unsqueeze(part, axis), { axis, start: at, end, step: 1 });
+      if (typeof at !== 'number') return withPosition(context, whole, op.unsqueeze(part, axis), axis, op.reshape(at, []));
+      return withSlice(context.graph, whole, op.unsqueeze(part, axis), { axis, start: at, end: at === -1 ? mostIndex : at + 1, step: 1 });
     },
   });
+}
+
+/** The whole with one position along an axis replaced, which only the running graph knows. Counted from the end where it is negative. */
+function withPosition({ graph }: LoweringContext, whole: Value, part: Value, axis: number, at: Value): Value {
+  const { op } = graph;
+  const size = op.sizeOf(whole, axis);
+  const fromStart = op.where(op.less(at, 0n), op.add(at, size), at);
+  const behind = (whole.shape?.length ?? 1) - 1 - axis;
+  const isThere = op.equal(op.range(0n, size, 1n), fromStart);
+  return op.where(behind === 0 ? isThere : op.unsqueeze(isThere, Array.from({ length: behind }, (_, index) => index + 1)), part, whole);
 }
 
 const select: Lowering = (context, given) => {
