@@ -19,6 +19,8 @@ export interface ReadPickleOptions {
   readonly buffers?: Iterable<Uint8Array>;
   /** Gives floats as `PickledFloat`, to tell them from ints. */
   readonly wrapFloats?: boolean;
+  /** A call may have one argument that is no tuple: TorchScript writes the members of its enums so. */
+  readonly bareArguments?: boolean;
   readonly limits?: Partial<PickleLimits>;
 }
 
@@ -356,7 +358,7 @@ export class PickleMachine implements PickleReading {
         return this.#push(this.#global(module, name));
       }
       case opcodes.REDUCE: {
-        const args = this.#popTuple();
+        const args = this.#options.bareArguments === true && !isTuple(this.#stack.at(-1)) ? this.#tuple([this.#pop()]) : this.#popTuple();
         return this.#push(this.construct(this.#pop(), args));
       }
       case opcodes.NEWOBJ: {

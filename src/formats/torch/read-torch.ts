@@ -44,7 +44,7 @@ export class TorchArchive {
   }
 
   /** The value of one of the archive's pickles. Storages of `data.pkl` lie in `data/`, of `constants.pkl` in `constants/`. Throws `INVALID_MODEL`. */
-  readPickle(path: string, { classes, wrapFloats, limits }: ReadTorchOptions = {}): PickleValue {
+  readPickle(path: string, { classes, wrapFloats, bareArguments, limits }: ReadTorchOptions = {}): PickleValue {
     const name = `${this.archive.name}: ${path}`;
     if (this.archive.member(this.root + path) === undefined) throw new ModelportError('INVALID_MODEL', `${this.archive.name} holds no ${path}`, { at: this.archive.name });
     const folder = `${this.root}${path.replace(/\.pkl$/, '')}/`;
@@ -53,6 +53,7 @@ export class TorchArchive {
       name,
       persistentLoad: (id, reading) => this.#storage(id, folder, reading),
       ...(wrapFloats === undefined ? {} : { wrapFloats }),
+      ...(bareArguments === undefined ? {} : { bareArguments }),
       ...(limits === undefined ? {} : { limits }),
     });
   }

@@ -7,6 +7,8 @@ export interface ReadTorchOptions {
   /** Classes beside PyTorch's tensors and Python's own: modules, TorchScript classes. Default none. */
   readonly classes?: PickleClasses;
   readonly wrapFloats?: boolean;
+  /** As TorchScript writes enums: see the reader of pickles. */
+  readonly bareArguments?: boolean;
   readonly limits?: Partial<PickleLimits>;
   readonly zipLimits?: Partial<ZipLimits>;
 }
