@@ -1,5 +1,7 @@
 /** Calls of operators: those on numbers, lists and dicts run here, those on tensors are lowered, those that cannot be imported are refused by name. */
 import { ElementType } from '../../onnx/data-type.ts';
+import { unknownShape } from '../../onnx/dimension.ts';
+import type { Value } from '../../onnx/graph-builder.ts';
 import { printable } from '../../formats/pickle/pickle-value.ts';
 import { resolveOverload, type BoundCall } from '../aten/schema.ts';
 import { AtenTensor, AtenTuple, toScalar, type AtenValue } from '../aten/value.ts';
@@ -29,7 +31,8 @@ function call(run: Interpreter, namespace: string, name: string, args: readonly 
     const reason = typeof argument === 'object' && argument !== null ? run.unusable.get(argument) : undefined;
     if (reason !== undefined) throw run.refuse(reason);
   }
-  if (run.guesses !== undefined && unknownIn([...args, ...keywords.values()]) !== undefined) return run.guesses.follow(name, args);
+  const unknown = run.guesses === undefined ? undefined : unknownIn([...args, ...keywords.values()]);
+  if (unknown !== undefined) return run.guesses!.follow(name, args, unknown);
   if (namespace !== 'aten' && namespace !== 'prim') throw run.refuse(refusals.find(([pattern]) => pattern.test(namespace))?.[1] ?? 'operators of this extension are not imported');
   if (args[0] instanceof TensorSequence || args.some((argument) => argument instanceof TensorSequence)) return onSequence(run, name, args);
   const own = namespace === 'prim' ? primitives : tensorOperators;
@@ -84,11 +87,15 @@ const quantized = new Set(['quantize_per_tensor', 'quantize_per_channel', 'dequa
 function onSequence(run: Interpreter, name: string, args: readonly ScriptValue[]): ScriptValue {
   const { context } = run;
   const { graph } = context;
+  const ranked = (value: Value, rank: number): AtenTensor => {
+    const shape = unknownShape(rank);
+    return context.tensor(shape === undefined ? value : graph.refine(value, { shape }));
+  };
   const [first, second] = args;
   if (!(first instanceof TensorSequence)) throw run.refuse('a list whose length depends on the input is used where that is not imported');
   switch (name) {
     case 'append': {
-      if (!(second instanceof AtenTensor) || second.elementType !== first.elementType) throw run.refuse('something else than a tensor of the same type is added to a list whose length depends on the input');
+      if (!(second instanceof AtenTensor) || second.elementType !== first.elementType || second.rank !== first.rank) throw run.refuse('something else than a tensor of the same type and rank is added to a list whose length depends on the input');
       const value = graph.node('SequenceInsert', [first.value, context.read(second)]);
       run.heap.changing(first);
       first.value = value;
@@ -98,13 +105,14 @@ function onSequence(run: Interpreter, name: string, args: readonly ScriptValue[]
       return toScalar(graph.node('SequenceLength', [first.value]));
     case '__getitem__': {
       if (!isNumber(second)) break;
-      return context.tensor(graph.node('SequenceAt', [first.value, context.operand(second, ElementType.INT64)]));
+      return ranked(graph.node('SequenceAt', [first.value, context.operand(second, ElementType.INT64)]), first.rank);
     }
     case 'stack':
     case 'cat': {
       const axis = second ?? 0n;
       if (typeof axis !== 'bigint') break;
-      return context.tensor(graph.node('ConcatFromSequence', [first.value], { axis: Number(axis), new_axis: name === 'stack' ? 1 : 0 }));
+      const rank = first.rank + (name === 'stack' ? 1 : 0);
+      return ranked(graph.node('ConcatFromSequence', [first.value], { axis: context.axis(Number(axis), rank), new_axis: name === 'stack' ? 1 : 0 }), rank);
     }
   }
   throw run.refuse('this is not imported for a list whose length depends on the input');

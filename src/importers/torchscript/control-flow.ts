@@ -52,14 +52,21 @@ export function runIf(run: Interpreter, frame: Frame, statement: Statement & { k
   }
 }
 
-/** While inputs are guessed. */
+/** While inputs are guessed: of two ways in which a variable comes about the shorter tells more, as where an axis is added to what has too few. */
 function followBoth(run: Interpreter, frame: Frame, statement: Statement & { kind: 'if' }): Returned | undefined {
   let returned: Returned | undefined;
+  const first = new Map<string, ScriptValue>();
   for (const statements of [statement.no, statement.yes]) {
     try {
       returned = run.execute(statements, frame) ?? returned;
     } catch (error) {
       if (!(error instanceof ProgramRaised)) throw error;
+    }
+    for (const name of assignedNames(statements)) {
+      const [before, now] = [first.get(name), frame.variables.get(name)];
+      const length = (value: ScriptValue | undefined): number => (value instanceof Unknown ? (value.undo?.length ?? Infinity) : Infinity);
+      if (before !== undefined && length(before) < length(now)) frame.variables.set(name, before);
+      else if (now !== undefined) first.set(name, now);
     }
   }
   return returned;

@@ -18,9 +18,8 @@ export class InputGuesses {
     return new Unknown(name, []);
   }
 
-  /** What an operator makes of arguments of which at least one is not known. */
-  follow(name: string, args: readonly ScriptValue[]): Unknown {
-    const first = unknownIn(args)!;
+  /** What an operator makes of arguments of which at least one is not known: `first`. */
+  follow(name: string, args: readonly ScriptValue[], first: Unknown): Unknown {
     this.#learn(name, args);
     const plain = name.endsWith('_') && !name.startsWith('__') ? name.slice(0, -1) : name;
     if (sameShape.has(plain)) return first;

@@ -10,7 +10,7 @@ import { removeDeadCode } from '../../onnx/remove-dead-code.ts';
 import { shareSubexpressions } from '../../onnx/share-subexpressions.ts';
 import { LoweringContext } from '../aten/lowering.ts';
 import { lowerings } from '../aten/registry.ts';
-import { AtenTensor, AtenTuple } from '../aten/value.ts';
+import { AtenTensor, AtenTuple, GraphScalar } from '../aten/value.ts';
 import { FixedSize } from './fixed-size.ts';
 import { InputGuesses } from './guess-inputs.ts';
 import { ProgramRaised } from './frame.ts';
@@ -74,9 +74,10 @@ function follow(archive: ScriptArchive, plan: InputPlan, note: (sentence: string
   const context = new LoweringContext({ graph, lowerings, note });
   const run = new Interpreter(archive, context);
   const { root, forward } = rootOf(run, archive);
+  const args = makeInputs(run, forward, plan);
   let result: ScriptValue;
   try {
-    result = run.callMethod(root, 'forward', [], makeInputs(run, forward, plan));
+    result = run.callMethod(root, 'forward', [], args);
   } catch (error) {
     if (error instanceof ProgramRaised) throw run.refuse(`the program raises for every input: ${printable(error.message)}`);
     throw error;
@@ -87,7 +88,8 @@ function follow(archive: ScriptArchive, plan: InputPlan, note: (sentence: string
   const outputs = new Map<string, AtenTensor>();
   collectOutputs(run, result, '', outputs);
   if (outputs.size === 0) throw run.refuse('forward gives no tensor');
-  for (const [name, tensor] of outputs) graph.output(context.read(tensor), name);
+  const inputs = new Set(inputNames(args));
+  for (const [name, tensor] of outputs) graph.output(context.read(tensor), inputs.has(name) ? unique(`${name}_output`, outputs) : name);
   return graph.build({ name: root.type.definition.name, producer: { name: 'modelport', version: '' }, docString: `${root.type.path} (TorchScript)`, metadata: { framework: 'torchscript', model: root.type.path.replace(/^__torch__\./, '').replaceAll(/___torch_mangle_\d+\./g, '') } });
 }
 
@@ -105,6 +107,18 @@ function collectOutputs(run: Interpreter, value: ScriptValue, name: string, outp
   else if (value instanceof ScriptObject && value.name === undefined) for (const attribute of value.attributeNames) collectOutputs(run, value.get(attribute) ?? null, join(attribute), outputs);
   else if (value === null || typeof value === 'string') run.context.note(`The output ${name === '' ? 'of forward' : name} is ${value === null ? 'None' : 'a text'} and is left out.`);
   else throw run.refuse(`forward gives ${run.describe(value)}${name === '' ? '' : ` as ${printable(name)}`}, which cannot be an output`);
+}
+
+/** The names of the graph's inputs. */
+function* inputNames(args: ReadonlyMap<string, ScriptValue>): Generator<string> {
+  const pending: ScriptValue[] = [...args.values()];
+  for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
+    if (value instanceof AtenTensor) yield value.storage.origin?.name ?? '';
+    else if (value instanceof GraphScalar) yield value.value.name;
+    else if (value instanceof AtenTuple) pending.push(...value.items);
+    else if (Array.isArray(value)) pending.push(...value);
+    else if (value instanceof ScriptDict) pending.push(...value.entries.values());
+  }
 }
 
 function unique(name: string, taken: ReadonlyMap<string, unknown>): string {

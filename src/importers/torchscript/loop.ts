@@ -37,9 +37,10 @@ export function runLoop(run: Interpreter, frame: Frame, statement: LoopStatement
   const carriedMemory = new Set<AtenStorage>();
   const carriedContainers = new Set<Changeable>();
   const unset = new Map<string, ScriptValue>();
+  const forms = new Map<ScriptValue, Form>();
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     try {
-      attemptLoop(run, frame, statement, { carriedMemory, carriedContainers, unset });
+      attemptLoop(run, frame, statement, { carriedMemory, carriedContainers, unset, forms });
       return;
     } catch (error) {
       if (error instanceof ProgramRaised) throw run.refuse(`a loop whose number of rounds depends on the input always raises: ${error.message.slice(0, 200)}`);
@@ -55,9 +56,11 @@ interface Learned {
   readonly carriedContainers: Set<Changeable>;
   /** Variables that are not set before the loop, and what the body sets them to: only its kind matters. */
   readonly unset: Map<string, ScriptValue>;
+  /** Of tensors before the loop. What the body does may make their memory unclear, which matters to the body's next round and not to what they were. */
+  readonly forms: Map<ScriptValue, Form>;
 }
 
-function attemptLoop(run: Interpreter, frame: Frame, statement: LoopStatement, { carriedMemory, carriedContainers, unset }: Learned): void {
+function attemptLoop(run: Interpreter, frame: Frame, statement: LoopStatement, { carriedMemory, carriedContainers, unset, forms: knownForms }: Learned): void {
   const { context, heap } = run;
   const outer = context.graph;
   for (const [name, like] of unset) {
@@ -67,10 +70,18 @@ function attemptLoop(run: Interpreter, frame: Frame, statement: LoopStatement, {
   const before = new Map(frame.variables);
   const kept = reachable(run);
   const names = [...assignedNames(statement.body)].filter((name) => before.has(name) && !(statement.target?.kind === 'name' && statement.target.name === name));
-  const forms: Form[] = names.map((name) => formOf(run, before.get(name)!, `the variable ${name}`, (like) => {
-    unset.set(name, like);
-    throw new FollowAgain();
-  }));
+  const forms: Form[] = names.map((name) => {
+    const value = before.get(name)!;
+    const known = value instanceof AtenTensor || value instanceof AtenTuple ? knownForms.get(value) : undefined;
+    if (known !== undefined) return known;
+    const form = formOf(run, value, `the variable ${name}`, (like) => {
+      unset.set(name, like);
+      throw new FollowAgain();
+    });
+    knownForms.set(value, form);
+    return form;
+  });
+  const unclearBefore = unclearMemory(run);
   const containers = [...carriedContainers];
   const containerForms = containers.map((container) => containerForm(run, container));
   const memory = [...carriedMemory];
@@ -118,6 +129,8 @@ function attemptLoop(run: Interpreter, frame: Frame, statement: LoopStatement, {
             carriedMemory.add(storage);
             throw new FollowAgain();
           }
+          // What one round makes unclear, the next must not read: the body is followed again knowing that.
+          if (unclearMemory(run) > unclearBefore) throw new FollowAgain();
           const { goOn } = result;
           return {
             ...(goOn === undefined ? {} : { condition: body.op.identity(context.operand(goOn, numberTypes.bool)) }),
@@ -149,6 +162,19 @@ function attemptLoop(run: Interpreter, frame: Frame, statement: LoopStatement, {
   for (const [index, container] of containers.entries()) setContainer(run, container, containerForms[index]!.make(parts[names.length + index]!));
 }
 
+/** How much of the memory that variables lead to must not be read any more. */
+function unclearMemory(run: Interpreter): number {
+  const seen = new Set<AtenStorage>();
+  const visit = (value: ScriptValue): void => {
+    if (value instanceof AtenTensor) seen.add(value.storage);
+    else if (value instanceof AtenTuple) value.items.forEach(visit);
+    else if (Array.isArray(value)) value.forEach(visit);
+    else if (value instanceof ScriptDict) [...value.entries.values()].forEach(visit);
+  };
+  for (const { variables } of run.frames) for (const value of variables.values()) visit(value);
+  return [...seen].filter((storage) => storage.unclear !== undefined).length;
+}
+
 /** A list that grows in a loop, on its way to becoming a sequence. One loop is followed at a time. */
 let pending: { readonly list: AtenValue[]; readonly state: readonly AtenValue[] } | undefined;
 
@@ -166,7 +192,7 @@ function setContainer(run: Interpreter, container: Changeable, value: ScriptValu
 
 function asContainerValue(container: Changeable, state: unknown): ScriptValue {
   if (Array.isArray(container)) return [...((state as readonly AtenValue[] | undefined) ?? container)];
-  if (container instanceof TensorSequence) return new TensorSequence((state as Value | undefined) ?? container.value, container.elementType);
+  if (container instanceof TensorSequence) return new TensorSequence((state as Value | undefined) ?? container.value, container.elementType, container.rank);
   return new ScriptDict((state as ReadonlyMap<string, ScriptValue> | undefined) ?? (container instanceof ScriptDict ? (container.entries as ReadonlyMap<string, ScriptValue>) : container.attributes));
 }
 
@@ -209,8 +235,8 @@ function formOf(run: Interpreter, value: ScriptValue, what: string, learn: (like
   if (value instanceof TensorSequence) {
     return {
       values: [value.value],
-      make: ([made]) => new TensorSequence(made!, value.elementType),
-      take: (now) => (now instanceof TensorSequence && now.elementType === value.elementType ? [now.value] : mismatch(now)),
+      make: ([made]) => new TensorSequence(made!, value.elementType, value.rank),
+      take: (now) => (now instanceof TensorSequence && now.elementType === value.elementType && now.rank === value.rank ? [now.value] : mismatch(now)),
     };
   }
   if (value instanceof AtenTuple || Array.isArray(value) || value instanceof ScriptDict) {
@@ -264,12 +290,12 @@ function standIn(run: Interpreter, like: ScriptValue): ScriptValue | undefined {
 function toSequence(run: Interpreter, list: AtenValue[], grown: readonly AtenValue[]): void {
   const tensors = [...list, ...grown];
   const first = tensors[0];
-  if (!(first instanceof AtenTensor) || !tensors.every((tensor) => tensor instanceof AtenTensor && tensor.elementType === first.elementType)) {
-    throw run.refuse('a list of something else than tensors of one type grows in a loop whose number of rounds depends on the input');
+  if (!(first instanceof AtenTensor) || first.rank === undefined || !tensors.every((tensor) => tensor instanceof AtenTensor && tensor.elementType === first.elementType && tensor.rank === first.rank)) {
+    throw run.refuse('a list of something else than tensors of one type and rank grows in a loop whose number of rounds depends on the input');
   }
   const { graph } = run.context;
   const value = list.length === 0 ? graph.node('SequenceEmpty', [], { dtype: first.elementType }) : graph.node('SequenceConstruct', list.map((tensor) => run.context.read(tensor as AtenTensor)));
-  const sequence = new TensorSequence(value, first.elementType);
+  const sequence = new TensorSequence(value, first.elementType, first.rank);
   for (const { variables } of run.frames) for (const [name, held] of variables) if (held === list) variables.set(name, sequence);
   if (reachable(run).has(list)) throw run.refuse('a list inside another grows in a loop whose number of rounds depends on the input');
 }

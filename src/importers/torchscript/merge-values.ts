@@ -81,10 +81,10 @@ export class Merge {
       const items = [...yes.entries].map(([key, item]) => [key, this.plan(item, no.entries.get(key)!)] as const);
       return (outputs) => new ScriptDict(items.map(([key, item]) => [key, item(outputs)]));
     }
-    if (yes instanceof TensorSequence && no instanceof TensorSequence && yes.elementType === no.elementType) {
-      const { elementType } = yes;
+    if (yes instanceof TensorSequence && no instanceof TensorSequence && yes.elementType === no.elementType && yes.rank === no.rank) {
+      const { elementType, rank } = yes;
       const place = this.slot(() => yes.value, () => no.value);
-      return (outputs) => new TensorSequence(outputs[place]!, elementType);
+      return (outputs) => new TensorSequence(outputs[place]!, elementType, rank);
     }
     const absent = new Absent(`a variable is ${this.#run.describe(yes)} on one path and ${this.#run.describe(no)} on the other, and which one depends on the input`);
     return () => absent;

@@ -64,13 +64,13 @@ export class ScriptArchive {
 
   /** The module, as it was pickled. */
   module(): PickleValue {
-    return this.#archive.readPickle('data.pkl', { classes: archiveClasses, wrapFloats: true });
+    return this.#archive.readPickle('data.pkl', { classes: archiveClasses, wrapFloats: true, bareArguments: true });
   }
 
   /** `CONSTANTS.c0` …, as they were pickled. */
   constant(name: string): PickleValue | undefined {
     if (this.#constants === undefined) {
-      const known = this.#archive.archive.member(`${this.#archive.root}constants.pkl`) === undefined ? [] : this.#archive.readPickle('constants.pkl', { classes: archiveClasses, wrapFloats: true });
+      const known = this.#archive.archive.member(`${this.#archive.root}constants.pkl`) === undefined ? [] : this.#archive.readPickle('constants.pkl', { classes: archiveClasses, wrapFloats: true, bareArguments: true });
       this.#constants = Array.isArray(known) ? (known as readonly PickleValue[]) : [];
     }
     return /^c\d{1,9}$/.test(name) ? this.#constants[Number(name.slice(1))] : undefined;

@@ -102,10 +102,13 @@ export class TensorSequence {
   value: Value;
   /** Of its tensors. */
   readonly elementType: number;
+  /** How many axes its tensors have. */
+  readonly rank: number;
 
-  constructor(value: Value, elementType: number) {
+  constructor(value: Value, elementType: number, rank: number) {
     this.value = value;
     this.elementType = elementType;
+    this.rank = rank;
   }
 }
 

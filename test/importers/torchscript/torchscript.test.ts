@@ -147,7 +147,7 @@ it('names outputs by keys and fields, and inputs as forward does', async () => {
     return { inputs: inputs.map(({ name, shape }) => [name, ...shape]), outputs: outputs.map(({ name }) => name) };
   };
   expect(await names('recurrent.pt')).toEqual({ inputs: [['x', 'batch', 'sequence', 3]], outputs: ['last', 'hidden', 'cell'] });
-  expect(await names('kinds.pt')).toEqual({ inputs: [['x', 'batch', 3]], outputs: ['x', 'label'] });
+  expect(await names('kinds.pt')).toEqual({ inputs: [['x', 'batch', 3]], outputs: ['x_output', 'label'] });
   expect(await names('convolution-traced.pt')).toEqual({ inputs: [['picture', 'batch', 2, 'height', 'width']], outputs: ['output'] });
   expect(await names('recurrent.pt', { inputs: [{ name: 'x', datatype: 'FP32', shape: ['n', 't', 3] }, { name: 'state_0', datatype: 'FP32', shape: [1, 'n', 4] }, { name: 'state_1', datatype: 'FP32', shape: [1, 'n', 4] }] })).toMatchObject({
     inputs: [['x', 'n', 't', 3], ['state_0', 1, 'n', 4], ['state_1', 1, 'n', 4]],
