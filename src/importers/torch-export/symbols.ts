@@ -35,13 +35,17 @@ export class Symbols {
 
   #expression(text: string, place: { at: number }, depth: number): Dimension | undefined {
     if (depth > 30) return undefined;
-    const match = /^(?:Symbol\('([A-Za-z_]\w*)'[^()]*\)|Integer\((-?\d{1,15})\)|(-?\d{1,15})(?![\w(])|(\w+)\()/.exec(text.slice(place.at)) ?? /^()()()()([A-Za-z_]\w*)(?![\w(])/.exec(text.slice(place.at));
-    if (match === null) return undefined;
+    const match = /^(?:Symbol\('([A-Za-z_]\w*)'[^()]*\)|Integer\((-?\d{1,15})\)|(-?\d{1,15})(?![\w(])|(\w+)\()/.exec(text.slice(place.at)) ;
+    if (match === null) {
+      const bare = /^[A-Za-z_]\w*(?![\w(])/.exec(text.slice(place.at));
+      if (bare === null) return undefined;
+      place.at += bare[0].length;
+      return this.#names.get(bare[0]);
+    }
     place.at += match[0].length;
-    const symbol = match[1] ?? match[5];
-    if (symbol !== undefined && symbol !== '') return this.#names.get(symbol);
+    if (match[1] !== undefined) return this.#names.get(match[1]);
     const integer = match[2] ?? match[3];
-    if (integer !== undefined && integer !== '') return Number(integer);
+    if (integer !== undefined) return Number(integer);
     const operands: Dimension[] = [];
     for (;;) {
       const operand = this.#expression(text, place, depth + 1);
