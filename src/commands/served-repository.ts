@@ -22,11 +22,12 @@ export async function createServedRepository(paths: readonly string[], flags: Se
     const repository = createModels(modelPaths, flags, resources, log);
     return { repository, start: () => repository.start(), [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose]() };
   }
-  const [{ loadServiceFiles, watchServiceFiles }, { findServiceModels }, { createServiceHost }, { ServiceRepository }] = await Promise.all([
+  const [{ loadServiceFiles, watchServiceFiles }, { findServiceModels }, { createServiceHost }, { ServiceRepository }, { surviveServices }] = await Promise.all([
     import('./service-files.ts'),
     import('./service-models.ts'),
     import('./service-host.ts'),
     import('../service/service-repository.ts'),
+    import('./survive-services.ts'),
   ]);
   const loaded = await loadServiceFiles(serviceFiles);
   const found = await findServiceModels(loaded.services, modelPaths);
@@ -34,6 +35,7 @@ export async function createServedRepository(paths: readonly string[], flags: Se
   const models = all.length === 0 ? undefined : createModels(all, flags, resources, log);
   const services = new ServiceRepository(models, { host: (repository) => createServiceHost(repository, found.names, log) });
   let watch: Disposable | undefined;
+  let survival: Disposable | undefined;
   return {
     repository: services,
     async start() {
@@ -46,6 +48,7 @@ export async function createServedRepository(paths: readonly string[], flags: Se
         log.error({ err: error }, 'a service did not start');
         throw new ModelportError('INVALID_CONFIG', `a service did not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
       }
+      survival = surviveServices(log);
       if (flags.watch) watch = watchServiceFiles(serviceFiles, loaded, services, found.names, log);
       return failures;
     },
@@ -54,6 +57,7 @@ export async function createServedRepository(paths: readonly string[], flags: Se
       // Services answer what they accepted with the help of models, so those go later.
       await services[Symbol.asyncDispose]();
       await models?.[Symbol.asyncDispose]();
+      survival?.[Symbol.dispose]();
     },
   };
 }

@@ -100,6 +100,24 @@ export default defineService({ name: 'app', endpoints: {
   await server.stop();
 });
 
+test('what a handler forgets to catch is logged with its line, and the server goes on', async () => {
+  const app = write(
+    'careless.ts',
+    `import { defineService, endpoint } from 'modelport';
+export default defineService({ name: 'app', endpoints: {
+  rejects: endpoint({ handler: () => { void Promise.reject(new Error('forgotten promise')); return 1; } }),
+  throws: endpoint({ handler: () => { setTimeout(() => { throw new Error('forgotten timer'); }, 1); return 1; } }),
+} });`,
+  );
+  const server = await startModelport({ arguments: [app] });
+  expect((await post(`${server.url}/app/rejects`, {})).status).toBe(200);
+  expect((await post(`${server.url}/app/throws`, {})).status).toBe(200);
+  await expect.poll(() => server.output()).toMatch(/a rejection was not handled at .*careless\.ts:3:\d+/);
+  await expect.poll(() => server.output()).toMatch(/an error was thrown outside of any request at .*careless\.ts:4:\d+/);
+  expect((await post(`${server.url}/app/throws`, {})).status).toBe(200);
+  await server.stop();
+});
+
 describe('init', () => {
   const made = join(folder, 'My Service');
   beforeAll(async () => {
