@@ -8,6 +8,7 @@ import json
 import math
 import pickle
 import sys
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def variants(name, cls):
         "FrozenEstimator": [dict(estimator=lm.LogisticRegression(max_iter=500).fit(X3, y3))],
         "FunctionTransformer": [dict(), dict(func=np.log1p)],
         "GridSearchCV": [dict(estimator=lr, param_grid={"C": [0.1, 1]})], "RandomizedSearchCV": [dict(estimator=lr, param_distributions={"C": [0.1, 1]}, n_iter=2)],
+        "HalvingGridSearchCV": [dict(estimator=lr, param_grid={"C": [0.1, 1]})], "HalvingRandomSearchCV": [dict(estimator=lr, param_distributions={"C": [0.1, 1]})],
         "MultiOutputClassifier": [dict(estimator=lr)], "MultiOutputRegressor": [dict(estimator=ridge)],
         "OneVsOneClassifier": [dict(estimator=lr), dict(estimator=svm.LinearSVC())], "OneVsRestClassifier": [dict(estimator=lr), dict(estimator=svm.SVC())], "OutputCodeClassifier": [dict(estimator=lr, random_state=0)],
         "Pipeline": [dict(steps=[("scale", pp.StandardScaler()), ("model", lr)])],
@@ -159,7 +161,9 @@ def datasets(name, instance, label):
         yield "documents", docs, None, docs[::-1] + ["brown new words", "", "x", "  quick\t\tfox ", "ΣΑΣ' ΟΔΥΣΣΕΥΣ", "École e\u0301cole \u1e9e ǅ fox's İ"]
         characters = np.random.RandomState(11)
         ranges = [(33, 127), (0xA0, 0x250), (0x300, 0x530), (0x530, 0x1200), (0x1E00, 0x2100), (0x2100, 0x2C00), (0x3000, 0x3100), (0xAC00, 0xAD00), (0xF900, 0xFB00), (0xFF00, 0xFFF0), (0x10400, 0x10500), (0x1D400, 0x1D800), (0x391, 0x3C9)]
-        strange = ["".join(chr(characters.randint(*ranges[characters.randint(len(ranges))])) if characters.rand() > 0.25 else " Σ'. -"[characters.randint(6)] for _ in range(60)) for _ in range(40)]
+        # Python's versions know different characters; those that this one does not know are left aside.
+        known = [[chr(code) for code in range(*bounds) if unicodedata.category(chr(code)) != "Cn"] for bounds in ranges]
+        strange = ["".join(characters.choice(known[characters.randint(len(known))]) if characters.rand() > 0.25 else " Σ'. -"[characters.randint(6)] for _ in range(60)) for _ in range(40)]
         yield "any characters", strange + docs, None, strange + docs
     elif name in ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder"):
         text = np.array([["red", "green", "blue"][i] for i in random.randint(0, 3, 120)], dtype=object)
@@ -362,7 +366,11 @@ def main(folder, wanted):
             return
         outputs = {}
         for method in METHODS:
-            if hasattr(instance, method):
+            try:
+                offered = hasattr(instance, method)
+            except ValueError:  # a property that objects
+                offered = False
+            if offered:
                 try:
                     answer = getattr(instance, method)(new)
                     # CatBoost gives labels of three and more classes as a column.
@@ -378,7 +386,7 @@ def main(folder, wanted):
             joblib.dump(instance, folder / row["file"], compress=3 if len(rows) % 2 else 0)
         else:
             row["file"] = f"{file}.pkl"
-            (folder / row["file"]).write_bytes(pickle.dumps(instance, protocol=2 + len(rows) % 4))
+            (folder / row["file"]).write_bytes(pickle.dumps(instance, protocol=min(2 + len(rows) % 4, pickle.HIGHEST_PROTOCOL)))
         row["input"] = dicts_json(new) if isinstance(new, list) and isinstance(new[0], dict) else frame_json(new) if hasattr(new, "columns") else as_json(np.asarray(new, dtype=object) if isinstance(new, list) and new and isinstance(new[0], str) else new)
         row["outputs"] = outputs
 

@@ -2,7 +2,7 @@
 import { arrayField, NumpyArray } from '../../formats/numpy/numpy-array.ts';
 import { PickledObject } from '../../formats/pickle/pickle-value.ts';
 import type { Convert, Converter, Converters } from './estimator.ts';
-import type { Frame } from './frame.ts';
+import { Frame } from './frame.ts';
 import { listOf, matrixOf, type Fitted } from './fitted.ts';
 import { INT64, type Graph, type Value } from './graph.ts';
 import { bothClasses, logistic } from './results.ts';
@@ -23,15 +23,26 @@ function initialScores(record: Fitted, convert: Convert, targets: number, loss: 
     const { graph } = rows;
     if (loss === 'regression') return model.predict?.(rows) ?? record.refuse('its init_ does not predict numbers');
     const all = model.probabilities?.(rows) ?? record.refuse('its init_ has no probabilities');
-    const epsilon = 2 ** -52;
+    const epsilon = leastProbability(record);
     const clipped = graph.minimum(graph.maximum(targets === 1 ? graph.take(all, [1]) : all, epsilon), 1 - epsilon);
     if (targets > 1) {
       const logs = graph.map('Log', clipped);
+      // Before 1.4 the logarithms were taken as they are.
+      const rule = record.of(record.get('_loss') ?? record.get('loss_'));
+      if (rule === undefined) return record.refuse('it does not say how it computes its loss');
+      if (/\.(?:_gb_losses|gradient_boosting)\./.test(rule.path)) return logs;
       return graph.subtract(logs, graph.reduce('ReduceMean', logs));
     }
     const logit = graph.map('Log', graph.divide(clipped, graph.subtract(1, clipped)));
     return loss === 'exponential' ? graph.divide(logit, 2) : logit;
   };
+}
+
+/** Until 1.7 that of float32, since 1.8 that of float64. */
+function leastProbability(record: Fitted): number {
+  const [major, minor] = record.version.split('.').map(Number);
+  if (major === undefined || minor === undefined || Number.isNaN(major + minor)) return record.refuse('it does not say by which version of scikit-learn it was saved, and its first estimator counts differently by version');
+  return major > 1 || (major === 1 && minor >= 8) ? 2 ** -52 : 2 ** -23;
 }
 
 function scoresOfStages(record: Fitted, convert: Convert, loss: string): { readonly targets: number; readonly scores: (rows: Frame) => Value } {
@@ -130,11 +141,22 @@ function histogramScores(record: Fitted, convert: Convert): { readonly targets: 
     preprocess,
     scores: (rows) => {
       const { graph } = rows;
-      const prepared = preprocess === undefined ? rows : preprocess.transform!(rows);
+      const prepared = preprocess === undefined ? withWholeCategories(rows, known) : preprocess.transform!(rows);
       const sum = trees.length === 0 ? graph.repeatRows(graph.doubles(new Float64Array(targets), [1, targets]), prepared.numbers()) : sumOfTrees(graph, prepared.numbers(), trees, targets, (tree, node) => ({ target: tree % targets, weight: trees[tree]!.values[node]! }));
       return graph.add(sum, graph.doubles(Float64Array.from({ length: targets }, (_, index) => baseline[index % baseline.length]!), [1, targets]));
     },
   };
+}
+
+/** Before 1.4 a category is the number without its decimals, and what is negative is missing. */
+function withWholeCategories(rows: Frame, known: readonly (readonly number[] | undefined)[]): Frame {
+  if (known.every((categories) => categories === undefined)) return rows;
+  const { graph } = rows;
+  const columns = known.map((categories, index) => {
+    const column = rows.column(index).numbers();
+    return categories === undefined ? column : graph.where(graph.less(column, 0), Number.NaN, graph.map('Floor', column));
+  });
+  return Frame.of(graph, graph.concat(columns), columns.length);
 }
 
 const histogramClassifier: Converter = (record, convert) => {

@@ -149,5 +149,5 @@ export const compositions: Converters = {
   'sklearn.model_selection._search_successive_halving.HalvingGridSearchCV': inner('best_estimator_'),
   'sklearn.model_selection._search_successive_halving.HalvingRandomSearchCV': inner('best_estimator_'),
   'sklearn.frozen._frozen.FrozenEstimator': inner('estimator'),
-  'sklearn.semi_supervised._self_training.SelfTrainingClassifier': inner('estimator_'),
+  'sklearn.semi_supervised._self_training.SelfTrainingClassifier': (record, convert) => inner(record.has('estimator_') ? 'estimator_' : 'base_estimator_')(record, convert),
 };

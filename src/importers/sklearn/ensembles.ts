@@ -65,16 +65,26 @@ const baggingRegressor: Converter = (record, convert) => {
   return { record, targets: 1, flat: true, predict: (rows) => mean(rows.graph, parts.map((part, index) => predictionOf(part, rowsOf(rows, index)))) };
 };
 
+/** What one estimator adds in SAMME.R (Zhu and others, 2009). */
+function logOdds(graph: Graph, probabilities: Value, count: number): Value {
+  const logs = graph.map('Log', graph.maximum(probabilities, 2 ** -52));
+  return graph.multiply(graph.subtract(logs, graph.divide(graph.sum(logs), count)), count - 1);
+}
+
 const adaBoostClassifier: Converter = (record, convert) => {
   const parts = record.children('estimators_').map(convert);
   const weights = record.vector('estimator_weights_');
   const labels = record.labels('classes_');
   const count = labels.values.length;
   if (count < 2) record.refuse('it has one class');
+  // Until 1.6 a part could vote by its probabilities, and did so by default until 1.4.
+  const byProbabilities = record.get('algorithm') === 'SAMME.R';
+  if (byProbabilities && parts.some((part) => part.classes?.values.length !== count)) record.refuse('one of its estimators did not see every class');
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const scores = (rows: Frame): Value => {
     const { graph } = rows;
     let sum: Value | undefined;
+    if (byProbabilities) return graph.divide(parts.map((part) => logOdds(graph, probabilitiesOf(part, rows), count)).reduce((all, part) => graph.add(all, part)), total);
     for (const [index, part] of parts.entries()) {
       const places = part.classes!.values.map((label) => (labels.values as readonly unknown[]).indexOf(label));
       const found = graph.gather(graph.integers(places), classIndexOf(part, rows));

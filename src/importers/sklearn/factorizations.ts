@@ -174,8 +174,9 @@ function matchingPursuit(graph: Graph, input: Value, gram: Float64Array, atoms: 
 const mostAtoms = 30;
 
 /** Rows as mixtures of few atoms of a dictionary. */
-const sparseCode: Converter = (record) => {
+const sparseCode: Converter = (record, convert) => {
   const dictionary = record.has('components_') ? record.rows('components_') : record.rows('dictionary');
+  convert.import.columns.set(record.object, { count: dictionary.width, names: undefined });
   const { count, width } = dictionary;
   const algorithm = record.text('transform_algorithm', 'omp');
   const split = record.flag('split_sign', false);

@@ -99,21 +99,31 @@ const oneClass: Converter = (record) => {
   return { record, scoreSamples: score, decision, decisionWidth: 1, cluster: (rows) => rows.graph.cast(rows.graph.where(rows.graph.atLeast(decision(rows), 0), 1, -1), INT64) };
 };
 
-/** Partial least squares: centred rows, coefficients that hold the scale. */
+/** Names lost their last underscore, and got one in front, with 0.24. */
+function learned(record: Fitted, name: string): Float64Array {
+  return record.vector(record.has(`_${name}`) ? `_${name}` : `${name}_`);
+}
+
+/** Scaled rows, rotated to the components, loaded with the targets. The order of `coef_` differs by version; what it is made of does not. */
 const partialLeastSquares: Converter = (record) => {
-  const centred = (rows: Frame) => rows.graph.subtract(rows.numbers(), rows.graph.doubles(record.vector('_x_mean'), [1, record.vector('_x_mean').length]));
-  const coefficients = record.rows('coef_');
   const rotations = record.rows('x_rotations_');
+  const loadings = record.rows('y_loadings_');
+  const [mean, deviation, targetMean, targetDeviation] = ['x_mean', 'x_std', 'y_mean', 'y_std'].map((name) => learned(record, name)) as [Float64Array, Float64Array, Float64Array, Float64Array];
+  const components = (rows: Frame) => {
+    const { graph } = rows;
+    const scaled = graph.divide(graph.subtract(rows.numbers(), graph.doubles(mean, [1, mean.length])), graph.doubles(deviation, [1, deviation.length]));
+    return graph.matmul(scaled, graph.doubles(rotations.data, [rotations.count, rotations.width]));
+  };
   return {
     record,
-    targets: coefficients.count,
+    targets: loadings.count,
     flat: record.flag('_predict_1d', false),
-    predict: (rows) => affine(rows.graph, centred(rows), coefficients, record.vector('intercept_')),
-    transform: (rows) => {
+    predict: (rows) => {
       const { graph } = rows;
-      const scaled = graph.divide(centred(rows), graph.doubles(record.vector('_x_std'), [1, record.vector('_x_std').length]));
-      return Frame.of(graph, graph.matmul(scaled, graph.doubles(rotations.data, [rotations.count, rotations.width])), rotations.width);
+      const product = graph.multiply(affine(graph, components(rows), loadings), graph.doubles(targetDeviation, [1, loadings.count]));
+      return graph.add(product, graph.doubles(targetMean, [1, loadings.count]));
     },
+    transform: (rows) => Frame.of(rows.graph, components(rows), rotations.width),
   };
 };
 
@@ -123,8 +133,8 @@ const leastSquaresSvd: Converter = (record) => {
     record,
     transform: (rows) => {
       const { graph } = rows;
-      const mean = record.vector('_x_mean');
-      const scaled = graph.divide(graph.subtract(rows.numbers(), graph.doubles(mean, [1, mean.length])), graph.doubles(record.vector('_x_std'), [1, mean.length]));
+      const mean = learned(record, 'x_mean');
+      const scaled = graph.divide(graph.subtract(rows.numbers(), graph.doubles(mean, [1, mean.length])), graph.doubles(learned(record, 'x_std'), [1, mean.length]));
       return Frame.of(graph, graph.matmul(scaled, graph.doubles(weights.data, [weights.count, weights.width])), weights.width);
     },
   };

@@ -116,6 +116,7 @@ const spreadLabels: Converter = (record) => {
     record,
     (rows) => {
       const { graph } = rows;
+      if (graph.numberType !== DOUBLE) record.refuse('its weights are too small for float32: leave the precision out');
       let sums: Value;
       if (name === 'knn') {
         const [, places] = smallest(graph, distances(graph, rows.numbers(), points, 'euclidean', 2, record), record.number('n_neighbors', 7));

@@ -22,8 +22,9 @@ export function bothClasses(graph: Graph, second: Value): Value {
   return graph.concat([graph.subtract(1, second), second]);
 }
 
+/** Written out, since ONNX Runtime's own is 0 where the true value is small but counts against others. */
 export function logistic(graph: Graph, value: Value): Value {
-  return graph.map('Sigmoid', value);
+  return graph.divide(1, graph.add(graph.map('Exp', graph.map('Neg', value)), 1));
 }
 
 /** Rows divided by their sum. Rows whose sum is 0 become `otherwise` everywhere. */

@@ -5,6 +5,7 @@ import type { Frame } from './frame.ts';
 import type { Fitted } from './fitted.ts';
 import { transposed } from './fitted.ts';
 import { DOUBLE, INT64, type Graph, type Value } from './graph.ts';
+import { logistic } from './results.ts';
 
 function kernelOf(record: Fitted): (rows: Frame) => Value {
   const name = record.get('kernel') === undefined ? 'rbf' : record.text('kernel');
@@ -88,7 +89,7 @@ const classifier: Converter = (record) => {
 function plattProbabilities(graph: Graph, decision: Value, slope: number, offset: number): Value {
   const least = 1e-7;
   // libsvm's decision has the first class on the positive side.
-  const first = graph.map('Sigmoid', graph.map('Neg', graph.add(graph.multiply(graph.map('Neg', decision), slope), offset)));
+  const first = logistic(graph, graph.map('Neg', graph.add(graph.multiply(graph.map('Neg', decision), slope), offset)));
   const kept = graph.minimum(graph.maximum(first, least), 1 - least);
   return graph.concat([kept, graph.subtract(1, kept)]);
 }
