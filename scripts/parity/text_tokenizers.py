@@ -280,11 +280,11 @@ for name in ("bert-uncased", "roberta", "xlm-roberta"):
         encoding = tokenizer.encode(english[1])
         cases.append({"options": options, "text": english[1], "windows": [row(one) for one in [encoding, *encoding.overflowing]]})
     for strategy in ("longest_first", "only_first", "only_second"):
-        tokenizer.enable_truncation(max_length=40, stride=0 if strategy == "longest_first" else 4, strategy=strategy)
+        tokenizer.enable_truncation(max_length=20, stride=0 if strategy == "longest_first" else 4, strategy=strategy)
         first, second = (english[1], "why?") if strategy == "only_first" else ("how so?", english[4])
         encoding = tokenizer.encode(first, second)
         windows = [encoding] if strategy == "longest_first" else [encoding, *encoding.overflowing]
-        cases.append({"options": {"max_length": 40, "stride": 0 if strategy == "longest_first" else 4, "strategy": strategy}, "text": first, "pair": second, "windows": [row(one) for one in windows]})
+        cases.append({"options": {"max_length": 20, "stride": 0 if strategy == "longest_first" else 4, "strategy": strategy}, "text": first, "pair": second, "windows": [row(one) for one in windows]})
     cut[name] = cases
 
 

@@ -40,7 +40,8 @@ function textInput({ signature }: Pick<TaskFacts, 'signature'>): TensorSpec | un
 function detect(facts: TaskFacts): { readonly options: Options; readonly reason: string } | undefined {
   const { signature, artifact } = facts;
   const input = textInput(facts);
-  if (input !== undefined) {
+  // A column with a name is one of a table.
+  if (input !== undefined && input.labels === undefined) {
     const scores = signature.outputs.find(mayHoldScores);
     const label = evidentLabel(signature);
     const evidence = scores === undefined ? undefined : classEvidence(scores, artifact);

@@ -7,6 +7,7 @@
  *   those that it would have alone.
  * - While no stream joins or leaves, the cache that a step answers is the cache of the next one, uncopied.
  */
+import { setImmediate } from 'node:timers/promises';
 import { Call } from '../../call.ts';
 import { ModelportError } from '../../errors.ts';
 import type { Model, TensorSpec } from '../../model.ts';
@@ -32,6 +33,7 @@ interface Row {
 }
 
 const mostWaiting = 1000;
+const longestTurnMs = 3;
 
 export class StepBatching {
   readonly #model: Model;
@@ -66,12 +68,18 @@ export class StepBatching {
   }
 
   async #run(): Promise<void> {
+    let turnBeganMs = performance.now();
     while (this.#waiting.length > 0 || this.#rows.length > 0) {
       const gone = this.#rows.filter(({ stream }) => stream.cancelled());
       if (gone.length > 0) this.#leave(new Set(gone));
       for (const { stream } of gone) stream.end();
       if (this.#waiting.length > 0 && this.#rows.length < this.#mostRows) await this.#join();
       if (this.#rows.length > 0) await this.#step(this.#rows, (row) => [row.ids.at(-1)!], this.#cache);
+      // A model that runs on the event loop may answer without ever leaving it.
+      if (performance.now() - turnBeganMs > longestTurnMs) {
+        await setImmediate();
+        turnBeganMs = performance.now();
+      }
     }
     this.#running = undefined;
   }

@@ -1,0 +1,147 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Call } from '../../src/call.ts';
+import type { Model, TokenEvent } from '../../src/model.ts';
+import { textGeneration } from '../../src/tasks/text-generation/text-generation.ts';
+import { ask, loadFolder } from './text-fixtures.ts';
+
+let inner: Model;
+/** Runs of the model, with the rows of each. */
+let runs: number[] = [];
+let together: Model;
+let alone: Model;
+beforeAll(async () => {
+  const { model, facts } = await loadFolder('text-generation');
+  inner = model;
+  const counted: Model = {
+    ...model,
+    async infer(request, call) {
+      runs.push(request.inputs.get('input_ids')!.shape[0]!);
+      await new Promise((resolve) => setImmediate(resolve));
+      return model.infer!(request, call);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  together = textGeneration.lift(counted, { streams: 8 }, facts);
+  alone = textGeneration.lift(counted, { streams: 1 }, facts);
+});
+afterAll(async () => inner[Symbol.asyncDispose]());
+
+async function collect(model: Model, prompt: string, parameters: Record<string, number | string>, call = new Call()): Promise<TokenEvent[]> {
+  const events: TokenEvent[] = [];
+  for await (const event of model.generate!({ prompt, parameters }, call)) events.push(event);
+  return events;
+}
+
+describe('streams that share steps', () => {
+  const stream = fc.record({
+    prompt: fc.constantFrom('I loved', 'The quick brown fox', 'x', 'Grüße 😀', 'My name is Sarah Connor', ' '),
+    maxTokens: fc.integer({ min: 1, max: 14 }),
+    temperature: fc.constantFrom(0, 0, 0.7, 1.5),
+    topK: fc.constantFrom(0, 5),
+    topP: fc.constantFrom(1, 0.8),
+    repetitionPenalty: fc.constantFrom(1, 1.3),
+    seed: fc.integer({ min: 0, max: 1000 }),
+    /** Turns of the event loop before it comes. */
+    delay: fc.integer({ min: 0, max: 6 }),
+  });
+
+  it('get the tokens that they would get alone, whoever comes and goes', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(stream, { minLength: 2, maxLength: 12 }), async (streams) => {
+        const found = await Promise.all(
+          streams.map(async ({ prompt, delay, ...parameters }) => {
+            for (let turn = 0; turn < delay; turn++) await new Promise((resolve) => setImmediate(resolve));
+            return collect(together, prompt, parameters);
+          }),
+        );
+        for (const [index, { prompt, delay: _, ...parameters }] of streams.entries()) expect(found[index]).toEqual(await collect(alone, prompt, parameters));
+      }),
+      { numRuns: 25, seed: 5 },
+    );
+  });
+
+  it('run as many steps as the longest of them, not as all of them', async () => {
+    runs = [];
+    await Promise.all(['I loved', 'The quick brown', 'x', 'My name is'].map((prompt) => collect(together, prompt, { maxTokens: 10 })));
+    const steps = runs.length;
+    expect(Math.max(...runs)).toBe(4);
+    expect(steps).toBeLessThanOrEqual(11);
+    runs = [];
+    await Promise.all(['I loved', 'The quick brown', 'x', 'My name is'].map((prompt) => collect(alone, prompt, { maxTokens: 10 })));
+    expect(Math.max(...runs)).toBe(1);
+    expect(runs.length).toBeGreaterThan(steps);
+  });
+
+  it('leave when they are cancelled or nobody listens, and the others go on', async () => {
+    const call = new Call();
+    const cancelled = collect(together, 'I loved', { maxTokens: 30 }, call);
+    const other = collect(together, 'The quick brown', { maxTokens: 12 });
+    const left = (async () => {
+      for await (const event of together.generate!({ prompt: 'x', parameters: { maxTokens: 30 } }, new Call())) if (event.type === 'text-delta') return event.text;
+      return '';
+    })();
+    await new Promise((resolve) => setImmediate(resolve));
+    call.cancel();
+    expect((await cancelled).at(-1)).toMatchObject({ type: 'finish', reason: 'cancelled' });
+    expect(await left).not.toBe('');
+    expect(await other).toEqual(await collect(alone, 'The quick brown', { maxTokens: 12 }));
+  });
+
+  it('all learn of a run that fails, and the next stream starts afresh', async () => {
+    const { model, facts } = await loadFolder('text-generation');
+    let fail = false;
+    const failing = textGeneration.lift({ ...model, infer: (request, call) => (fail ? Promise.reject(new Error('no memory')) : model.infer!(request, call)), [Symbol.asyncDispose]: () => model[Symbol.asyncDispose]() }, {}, facts);
+    fail = true;
+    const results = await Promise.allSettled([collect(failing, 'x', {}), collect(failing, 'y', {})]);
+    expect(results.map((result) => result.status === 'rejected' && (result.reason as Error).message)).toEqual(['no memory', 'no memory']);
+    fail = false;
+    expect((await collect(failing, 'x', { maxTokens: 3 })).at(-1)).toMatchObject({ type: 'finish' });
+    await failing[Symbol.asyncDispose]();
+  });
+});
+
+describe('what ends an answer', () => {
+  it('a stop text, which is left out whole', async () => {
+    const whole = (await ask<{ text: string }>(together, { prompt: 'The quick brown', maxTokens: 16 })).text;
+    const stop = Array.from(whole).slice(3, 5).join('');
+    expect(stop.length).toBeGreaterThan(1);
+    const answer = await ask<{ text: string; finishReason: string }>(together, { prompt: 'The quick brown', maxTokens: 16, stop: ['never there', stop] });
+    expect(answer).toMatchObject({ text: whole.slice(0, whole.indexOf(stop)), finishReason: 'stop' });
+    const streamed = await collect(together, 'The quick brown', { maxTokens: 16, stop });
+    expect(streamed.flatMap((event) => (event.type === 'text-delta' ? [event.text] : [])).join('')).toBe(answer.text);
+  });
+
+  it('the number of tokens, which the room for the answer limits', async () => {
+    expect(await ask(together, { prompt: 'x', maxTokens: 4 })).toMatchObject({ completionTokens: 4, finishReason: 'length', promptTokens: 1 });
+    expect(await ask(together, { prompt: 'x', repetitionPenalty: 3 })).toMatchObject({ promptTokens: 1 });
+    await expect(ask(together, { prompt: 'x', maxTokens: 1000 })).rejects.toMatchObject({ code: 'INVALID_VALUE', at: 'maxTokens', message: expect.stringMatching(/from 1 to 47/) as string });
+    await expect(ask(together, { prompt: 'too long '.repeat(20) })).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
+  });
+});
+
+describe('chance', () => {
+  it('the same seed gives the same text, another one another', async () => {
+    const say = async (seed: number): Promise<string> => (await ask<{ text: string }>(together, { prompt: 'The', temperature: 2, seed, maxTokens: 12 })).text;
+    expect(await say(1)).toBe(await say(1));
+    expect(new Set(await Promise.all([1, 2, 3, 4, 5].map(say))).size).toBeGreaterThan(1);
+  });
+
+  it('with one token to choose from nothing is left to chance', async () => {
+    const greedy = await ask<{ text: string }>(together, { prompt: 'The', maxTokens: 12 });
+    expect((await ask<{ text: string }>(together, { prompt: 'The', maxTokens: 12, temperature: 3, topK: 1 })).text).toBe(greedy.text);
+    expect((await ask<{ text: string }>(together, { prompt: 'The', maxTokens: 12, temperature: 3, topP: 0.000001 })).text).toBe(greedy.text);
+  });
+});
+
+it.each<[unknown, string, RegExp]>([
+  [{}, 'prompt', /is missing/],
+  [{ prompt: 3 }, 'prompt', /must be a text/],
+  [{ prompt: 'x', temperature: -1 }, 'temperature', /from 0 to 100/],
+  [{ prompt: 'x', topP: 0 }, 'topP', /number from/],
+  [{ prompt: 'x', stop: [''] }, 'stop', /1 to 1000/],
+  [{ prompt: 'x', tempreature: 1 }, 'tempreature', /Did you mean|did you mean/],
+  [{ prompt: 'x', seed: 1.5 }, 'seed', /whole number/],
+])('%j is refused', async (value, at, message) => {
+  await expect(ask(together, value)).rejects.toMatchObject({ code: 'INVALID_VALUE', at, message: expect.stringMatching(message) as string });
+});
