@@ -1,4 +1,5 @@
 /** The body of a predict request, in whichever form it came, as the value that the task takes. */
+import { isUtf8 } from 'node:buffer';
 import { ModelportError } from '../../errors.ts';
 import type { HttpRequest } from '../../protocol.ts';
 import { fieldsValue } from './form-fields.ts';
@@ -15,7 +16,7 @@ export async function readValue(request: HttpRequest, properties: readonly Input
   if (mediaType === 'application/json' || mediaType.endsWith('+json') || mediaType === 'text/json') return withQuery(await parseJson(body), request, properties);
   if (mediaType === 'multipart/form-data') return withQuery(await readMultipart(body, contentType, properties), request, properties);
   const file = fileProperty(properties);
-  if (mediaType.startsWith('image/') || mediaType === 'application/octet-stream') {
+  if (/^(image|audio|video)\//.test(mediaType) || mediaType === 'application/octet-stream') {
     if (file === undefined) throw unsupported(mediaType, properties);
     if (body.length === 0) throw new ModelportError('INVALID_REQUEST', `the request body is empty: send the bytes of '${file.name}'`, { at: file.name });
     return withQuery({ [file.name]: body }, request, properties);
@@ -30,6 +31,7 @@ export async function readValue(request: HttpRequest, properties: readonly Input
   if (mediaType === '' && file !== undefined) return withQuery({ [file.name]: body }, request, properties);
   if (mediaType === 'text/plain') {
     const texts = properties.filter((property) => property.required && property.types.includes('string') && !property.file);
+    if (texts.length === 1 && !isUtf8(body)) throw new ModelportError('INVALID_REQUEST', 'the request body is not UTF-8 text: say it in UTF-8', { at: 'body' });
     if (texts.length === 1) return { [texts[0]!.name]: new TextDecoder().decode(body) };
   }
   throw unsupported(mediaType, properties);
@@ -55,5 +57,5 @@ function unsupported(mediaType: string, properties: readonly InputProperty[]): M
 function expectedForms(properties: readonly InputProperty[]): string {
   const file = fileProperty(properties);
   const members = properties.length === 0 ? '' : ` with ${properties.map((property) => `'${property.name}'`).join(', ')}`;
-  return `send JSON${members} (Content-Type: application/json)${properties.some((property) => property.file) ? ', or multipart/form-data' : ''}${file === undefined ? '' : `, or the bytes of '${file.name}' (Content-Type: image/…)`}`;
+  return `send JSON${members} (Content-Type: application/json)${properties.some((property) => property.file) ? ', or multipart/form-data' : ''}${file === undefined ? '' : `, or the bytes of '${file.name}' (Content-Type: ${(file.mediaType ?? 'image/*').replace('*', '…')})`}`;
 }
