@@ -20,7 +20,7 @@ export function describePredict(served: ServedModel, path: string): { path: stri
     'application/json': { schema: predict.input, ...(predict.examples.length === 0 ? {} : { examples }) },
   };
   if (properties.length > 0) content['multipart/form-data'] = { schema: formSchema(predict.input, properties) };
-  if (file !== undefined) for (const type of ['image/png', 'image/jpeg']) content[type] = { schema: { type: 'string', format: 'binary' } };
+  if (file !== undefined) for (const type of fileTypes(file.mediaType)) content[type] = { schema: { type: 'string', format: 'binary' } };
   const failure = (description: string): JsonSchema => ({ description, content: { 'application/json': { schema: errorSchema } } });
   const { description } = served.config.config;
   return [
@@ -49,6 +49,11 @@ export function describePredict(served: ServedModel, path: string): { path: stri
       },
     },
   ];
+}
+
+function fileTypes(mediaType = 'image/*'): readonly string[] {
+  if (mediaType === 'image/*') return ['image/png', 'image/jpeg'];
+  return mediaType === 'audio/*' ? ['audio/wav'] : [mediaType];
 }
 
 /** The same object as a form: files are bytes instead of text. */

@@ -9,6 +9,8 @@ export interface InputProperty {
   readonly itemTypes: readonly string[];
   /** Takes the bytes of a file: `format: image`, or content of a media type. */
   readonly file: boolean;
+  /** Of the files that it takes: `image/*`, `audio/*`. */
+  readonly mediaType?: string;
   readonly required: boolean;
 }
 
@@ -23,7 +25,7 @@ export function inputProperties(schema: JsonSchema): InputProperty[] {
     const { items, format, contentMediaType } = property as { items?: unknown; format?: unknown; contentMediaType?: unknown };
     const itemTypes = typeof items === 'object' && items !== null ? typesOf(resolve(items as JsonSchema, schema)) : [];
     const file = format === 'image' || format === 'binary' || (typeof contentMediaType === 'string' && !contentMediaType.startsWith('text/'));
-    return { name, types: typesOf(property), itemTypes, file, required: required.includes(name) };
+    return { name, types: typesOf(property), itemTypes, file, ...(typeof contentMediaType === 'string' ? { mediaType: contentMediaType } : {}), required: required.includes(name) };
   });
 }
 

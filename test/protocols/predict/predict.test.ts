@@ -30,9 +30,10 @@ function echoModel(name: string, input: JsonSchema, examples: unknown[] = [], ve
 const flower: JsonSchema = { type: 'object', properties: { sepal_length: { type: 'number' }, petals: { type: 'integer' }, name: { type: 'string' }, wild: { type: 'boolean' }, sizes: { type: 'array', items: { type: 'number' } } }, required: ['sepal_length'] };
 const picture: JsonSchema = { type: 'object', properties: { image: { $ref: '#/$defs/picture' }, topK: { type: 'integer' } }, required: ['image'], $defs: { picture: { type: 'string', format: 'image' } } };
 const pictures: JsonSchema = { type: 'object', properties: { images: { type: 'array', items: { type: 'string' } }, left: { type: 'string', format: 'image' }, right: { type: 'string', format: 'image' }, note: { type: 'string' } } };
+const sound: JsonSchema = { type: 'object', properties: { audio: { type: 'string', format: 'binary', contentMediaType: 'audio/*' } }, required: ['audio'] };
 const text: JsonSchema = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] };
 
-const repository = new FakeRepository([echoModel('flower', flower, [{ sepal_length: 5.1 }]), echoModel('flower', flower, [], '0'), echoModel('picture', picture), echoModel('pictures', pictures), echoModel('text', text), identityModel('FP32')]);
+const repository = new FakeRepository([echoModel('flower', flower, [{ sepal_length: 5.1 }]), echoModel('flower', flower, [], '0'), echoModel('picture', picture), echoModel('pictures', pictures), echoModel('sound', sound), echoModel('text', text), identityModel('FP32')]);
 const client = protocolClient(predict, repository);
 
 function send(path: string, contentType: string | undefined, body: SendOptions['body'], query = ''): Promise<Answer> {
@@ -97,6 +98,7 @@ test('a file part becomes bytes, a file part of a text field its text', async ()
 test('a body that is an image fills the one field that takes files; options stand in the query', async () => {
   const bytes = Uint8Array.of(0x89, 0x50, 0, 255);
   for (const type of ['image/png', 'application/octet-stream', undefined]) expect(await value('/models/picture/predict', type, bytes, 'topK=3')).toEqual({ image: { file: '\x89P\0\xff' }, topK: 3 });
+  expect(await value('/models/sound/predict', 'audio/wav', bytes)).toEqual({ audio: { file: '\x89P\0\xff' } });
   const refused = await send('/models/pictures/predict', 'image/png', bytes);
   expect(refused.status).toBe(415);
   expect(refused.json()).toMatchObject({ code: 'UNSUPPORTED_MEDIA_TYPE', error: expect.stringMatching(/send JSON with 'images', 'left', 'right', 'note'.*multipart\/form-data/) });
@@ -119,7 +121,7 @@ test('POST /predict where one model is served, else it says which there are', as
   const one = protocolClient(predict, new FakeRepository([echoModel('only', flower), echoModel('only', flower, [], '0')]));
   expect((await one.post('/predict', '{"sepal_length":1}')).headers['modelport-model']).toBe('only/1');
   const several = await send('/predict', 'application/json', {});
-  expect([several.status, several.json().error]).toEqual([400, '5 models are served, say which: POST /models/flower/predict, POST /models/picture/predict, POST /models/pictures/predict, POST /models/text/predict, POST /models/identity_FP32/predict']);
+  expect([several.status, several.json().error]).toEqual([400, '6 models are served, say which: POST /models/flower/predict, POST /models/picture/predict, POST /models/pictures/predict, POST /models/sound/predict, POST /models/text/predict …']);
   const none = await protocolClient(predict, new FakeRepository([])).post('/predict', {});
   expect([none.status, none.headers['retry-after']]).toEqual([503, '1']);
 });
@@ -149,6 +151,7 @@ test('mistakes in the body are told in one form', async () => {
     [send('/models/flower/predict', 'application/json', Uint8Array.of(34, 0xff, 34)), 400, /not UTF-8/],
     [send('/models/flower/predict', 'application/json', '['.repeat(5000) + ']'.repeat(5000)), 400, /nested deeper than 100/],
     [send('/models/flower/predict', undefined, ''), 400, /the request body is empty: send JSON with 'sepal_length'/],
+    [send('/models/sound/predict', 'text/csv', 'x'), 415, /or the bytes of 'audio' \(Content-Type: audio\/…\)/],
     [send('/models/picture/predict', 'image/png', ''), 400, /send the bytes of 'image'/],
     [send('/models/flower/predict', 'text/csv', 'a,b'), 415, /a body of type 'text\/csv' can't be read here/],
     [send('/models/flower/predict', 'multipart/form-data', 'x'), 400, /boundary/],
@@ -182,7 +185,7 @@ test('a large value arrives whole; a client that left is not served', async () =
 
 test('it describes itself: schema, examples that fit it, forms for files', () => {
   const operations = client.router.routes.flatMap(({ route }) => route.describe?.() ?? []);
-  expect(operations.map(({ path }) => path)).toEqual(['/models/flower/predict', '/models/picture/predict', '/models/pictures/predict', '/models/text/predict', '/models/flower/versions/0/predict']);
+  expect(operations.map(({ path }) => path)).toEqual(['/models/flower/predict', '/models/picture/predict', '/models/pictures/predict', '/models/sound/predict', '/models/text/predict', '/models/flower/versions/0/predict']);
   const [flowers, pictureOperation] = operations.map(({ operation }) => operation.openapi as Json);
   const json = flowers.requestBody.content['application/json'];
   expect(json.schema).toBe(flower);
