@@ -31,6 +31,16 @@ describeReal('examples/real', [...Object.keys(places), 'magika/config.min.json']
     expect(served.complaints).toEqual([]);
   });
 
+  test('what they do is said or found out', () => {
+    const tasks = served.repository.ready().map(({ name, model }) => [name, model.signature.predict?.task] as const).filter(([, task]) => task !== undefined);
+    expect(Object.fromEntries(tasks)).toEqual({ magika: 'file-classification', silero: 'voice-activity-detection', 'text-detection': 'optical-character-recognition' });
+  });
+
+  test('the text of a picture is read by three served models', async () => {
+    const image = new Uint8Array(await readFile(new URL('../fixtures/real-models/hello.png', import.meta.url)));
+    expect(await served.repository.get('text-detection').model.predict!({ image }, new Call())).toMatchObject({ text: 'Hello Modelport 2026' });
+  });
+
   test('labels are those of the package', () => {
     const [output] = served.repository.get('magika').model.signature.outputs;
     expect(output!.labels).toHaveLength(214);
