@@ -22,7 +22,9 @@ for (const row of cases) {
   if (row.file === undefined || !wanted.includes(row.estimator) || before >= (row.estimator === 'Pipeline' || row.estimator === 'DecisionTreeClassifier' || row.estimator === 'OneHotEncoder' ? 3 : 1)) continue;
   if (statSync(join(folder, row.file)).size > mostBytes) continue;
   copyFileSync(join(folder, row.file), join(target, row.file));
-  kept.push({ ...row, input: shortened(row.input), outputs: Object.fromEntries(Object.entries(row.outputs).map(([method, value]) => [method, shortened(value)])) });
+  // Of NMF, all rows count for each.
+  const whole = row.estimator === 'NMF';
+  kept.push(whole ? row : { ...row, input: shortened(row.input), outputs: Object.fromEntries(Object.entries(row.outputs).map(([method, value]) => [method, shortened(value)])) });
 }
 writeFileSync(join(target, 'cases.json'), `${JSON.stringify({ version, cases: kept })}\n`);
 console.log(`${kept.length} cases in ${target}`);
