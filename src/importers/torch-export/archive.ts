@@ -63,7 +63,7 @@ export function openExportArchive(source: ByteSource, identity: FileIdentity | u
   const order = archive.member(`${root}byteorder`) === undefined ? 'little' : Buffer.from(archive.read(`${root}byteorder`)).toString('latin1').trim();
   if (order !== 'little') throw new ModelportError('INVALID_MODEL', `${source.name} has the byte order ${JSON.stringify(order.slice(0, 20))}; archives of little-endian machines are imported`);
   const name = path.split('/').at(-1)!.replace(/\.json$/, '');
-  const legacy = /serialized_exported_program\.json$/.test(path);
+  const legacy = path.endsWith('serialized_exported_program.json');
   const folder = legacy ? path.slice(0, -'serialized_exported_program.json'.length) : root;
   const store = (kind: 'weights' | 'constants', older: string): ((wanted: string) => WeightSource | undefined) => {
     const config = `${folder}data/${kind}/${name}_${kind}_config.json`;

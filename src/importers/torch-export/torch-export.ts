@@ -20,6 +20,7 @@ export const torchExport: Importer = { name: 'torch-export', version: 1, accepts
 function accepts(start: Uint8Array): boolean {
   if (!looksLikeZip(start)) return false;
   const text = Buffer.from(start.buffer, start.byteOffset, start.byteLength).toString('latin1');
+  // oxlint-disable-next-line no-control-regex
   return /PK\x03\x04.{26}(?:[^/]{1,255}\/)?(?:data\/weights\/|data\/constants\/|models\/[^/]+\.json|archive_format|data\/sample_inputs\/|serialized_exported_program\.json|serialized_state_dict\.)/s.test(text);
 }
 

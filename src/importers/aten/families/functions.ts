@@ -266,7 +266,14 @@ export const functions: Lowerings = {
   'glu': glu,
   'softmax.int': softmax('softmax'),
   '_softmax': softmax('softmax'),
-  '_safe_softmax': softmax('softmax'),
+  // Rows without anything to look at give zeros.
+  '_safe_softmax': (context, given, schema) => {
+    const { op } = context.graph;
+    const x = given.value('self');
+    const sees = op.greater(op.reduceMax(x, { axes: given.axis('dim', context.shape(x).length), keepAxes: true }), context.operand(-Infinity, x.elementType));
+    const result = softmax('softmax')(context, given, schema) as Value;
+    return op.where(sees, result, context.operand(0n, result.elementType));
+  },
   'special_softmax': softmax('softmax'),
   'log_softmax.int': softmax('logSoftmax'),
   '_log_softmax': softmax('logSoftmax'),

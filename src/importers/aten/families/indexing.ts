@@ -4,6 +4,7 @@ import { ElementType } from '../../../onnx/data-type.ts';
 import type { Value } from '../../../onnx/graph-builder.ts';
 import type { AtenArguments } from '../arguments.ts';
 import type { Lowering, LoweringContext, Lowerings } from '../lowering.ts';
+import { promoteTypes } from '../promotion.ts';
 import { AtenTensor } from '../value.ts';
 import { choose, computingType } from './elementwise.ts';
 import { sizesOf } from './shapes.ts';
@@ -240,9 +241,11 @@ const nonZero: Lowering = ({ graph }, given) => graph.op.transpose(graph.op.nonZ
 function bucket(context: LoweringContext, values: Value, boundaries: Value, right: boolean, elementType: number): Value {
   const { op } = context.graph;
   if (context.shape(boundaries).length !== 1) throw context.refuse('its boundaries have several axes');
-  const type = values.elementType === boundaries.elementType ? values.elementType : boundaries.elementType;
-  const wide = op.unsqueeze(context.cast(values, type), context.shape(values).length);
-  const before = right ? op.lessOrEqual(boundaries, wide) : op.less(boundaries, wide);
+  const type = promoteTypes(values.elementType, boundaries.elementType);
+  if (type === undefined) throw context.refuse('its values and boundaries have types that do not go together');
+  const wide = op.unsqueeze(context.cast(values, computingType(type)), context.shape(values).length);
+  const limits = context.cast(boundaries, computingType(type));
+  const before = right ? op.lessOrEqual(limits, wide) : op.less(limits, wide);
   return context.cast(op.reduceSum(op.cast(before, INT32), { axes: -1 }), elementType);
 }
 

@@ -1,6 +1,5 @@
 /** Pooling. x: [batch, channels, ...] or without the batch. */
 import { constantTensor } from '../../../onnx/constant-tensor.ts';
-import { ElementType } from '../../../onnx/data-type.ts';
 import type { Value } from '../../../onnx/graph-builder.ts';
 import { isFloat } from '../../../onnx/operators/arithmetic.ts';
 import type { AtenArguments } from '../arguments.ts';
@@ -182,8 +181,3 @@ export const pooling: Lowerings = {
   'adaptive_max_pool2d': adaptiveMaxPool(2),
   'adaptive_max_pool3d': adaptiveMaxPool(3),
 };
-
-/** Of float32 or int64, for tables of positions. */
-export function table(context: LoweringContext, values: readonly number[], isFloatTable: boolean): Value {
-  return context.graph.constant(constantTensor(isFloatTable ? ElementType.FLOAT : ElementType.INT64, values));
-}

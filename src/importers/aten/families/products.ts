@@ -2,7 +2,7 @@
 import type { Value } from '../../../onnx/graph-builder.ts';
 import { isFloat } from '../../../onnx/operators/arithmetic.ts';
 import type { Lowering, LoweringContext, Lowerings } from '../lowering.ts';
-import { AtenTensor, type AtenScalar } from '../value.ts';
+import type { AtenScalar } from '../value.ts';
 import { transposedWeight } from '../weight.ts';
 import { reshapeTo, sizesOf } from './shapes.ts';
 
@@ -133,9 +133,4 @@ function cross(context: LoweringContext, given: Parameters<Lowering>[1]): Value 
   const axis = given.axis('dim', context.shape(a).length);
   const turn = (x: Value, places: readonly number[]): Value => op.gather(x, places, axis);
   return op.sub(op.mul(turn(a, [1, 2, 0]), turn(b, [2, 0, 1])), op.mul(turn(a, [2, 0, 1]), turn(b, [1, 2, 0])));
-}
-
-/** Whether both are the same tensor, as in self-attention. */
-export function isSame(a: AtenTensor, b: AtenTensor): boolean {
-  return a.storage === b.storage && a.steps.length === 0 && b.steps.length === 0;
 }

@@ -5,7 +5,7 @@ import type { GraphBuilder, Value } from '../../../onnx/graph-builder.ts';
 import { isValue, type Index } from '../../../onnx/operators/operand.ts';
 import type { AtenArguments } from '../arguments.ts';
 import type { Lowering, LoweringContext, Lowerings } from '../lowering.ts';
-import { AtenTensor, toScalar, type AtenValue } from '../value.ts';
+import { toScalar, type AtenTensor, type AtenValue } from '../value.ts';
 
 const mostIndex = Number.MAX_SAFE_INTEGER;
 
@@ -541,6 +541,11 @@ function matrixTranspose(context: LoweringContext, given: AtenArguments): AtenTe
   return swapped(context, given.tensor('self'), -2, -1);
 }
 
+/** Every other name of the tensor would have to change with it. */
+const changesShape: Lowering = (context) => {
+  throw context.refuse('it gives a tensor another shape or memory in place: use the function without the underscore');
+};
+
 export const shapes: Lowerings = {
   view,
   'view.dtype': (context) => {
@@ -557,9 +562,7 @@ export const shapes: Lowerings = {
   'permute': permute,
   't': (context, given) => (context.shape(given.tensor('self')).length < 2 ? given.tensor('self') : swapped(context, given.tensor('self'), 0, 1)),
   'transpose.int': (context, given) => swapped(context, given.tensor('self'), given.integer('dim0'), given.integer('dim1')),
-  'transpose_': (context, given) => {
-    throw context.refuse(`it changes the axes of a tensor in place (${given.values.size} arguments)`);
-  },
+  ...Object.fromEntries(['transpose_', 'squeeze_', 'unsqueeze_', 't_', 'swapaxes_', 'swapdims_', 'as_strided_', 'resize_', 'resize_as_', 'set_', 'data'].map((name) => [name, changesShape])),
   'swapaxes': (context, given) => swapped(context, given.tensor('self'), given.integer('axis0'), given.integer('axis1')),
   'swapdims': (context, given) => swapped(context, given.tensor('self'), given.integer('dim0'), given.integer('dim1')),
   'numpy_T': (context, given) => permuted(context, given.tensor('self'), [...context.shape(given.tensor('self')).keys()].toReversed()),
