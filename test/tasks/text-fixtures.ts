@@ -8,7 +8,7 @@ import onnxRuntime from '../../src/runtimes/onnx/onnx-runtime.ts';
 import { chooseTask, type TaskFacts } from '../../src/task.ts';
 import { tasks } from '../../src/tasks/index.ts';
 
-export const textFixtures = join(import.meta.dirname, '..', 'fixtures', 'text');
+export const textFixtures = process.env['MODELPORT_TEXT_FIXTURES'] ?? join(import.meta.dirname, '..', 'fixtures', 'text');
 
 export function artifactOf(name: string): Artifact {
   return { format: 'onnx', directory: join(textFixtures, name), main: 'onnx/model.onnx', files: [], metadata: {} };
