@@ -115,7 +115,7 @@ describe('the registry client', () => {
   it('waits and tries again where it is told to come later', async () => {
     let refusals = 0;
     registry.behaviour = {
-      intercept: (request, response) => {
+      intercept: (_request, response) => {
         if (refusals >= 2) return false;
         refusals++;
         response.writeHead(refusals === 1 ? 429 : 503, { 'retry-after': '0' }).end();

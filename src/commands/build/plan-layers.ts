@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelportError } from '../../errors.ts';
-import { debianLayer } from '../../packaging/base/debian-root.ts';
+import { debianLayer, packagesFor } from '../../packaging/base/debian-root.ts';
 import { readElf } from '../../packaging/base/elf.ts';
 import { hostLayer } from '../../packaging/base/host-root.ts';
 import type { ContentStore } from '../../packaging/content-store.ts';
@@ -50,6 +50,8 @@ export interface PlannedPlatform {
 }
 
 export async function planPlatform(platform: Platform, application: PlannedApplication, options: LayerOptions, store: ContentStore, context: SourceContext): Promise<PlannedPlatform> {
+  // Says at once where the base is not for this platform.
+  if (options.base === 'host') hostLayer(platform.architecture, []);
   const cpu = platform.architecture === 'amd64' ? 'x64' : 'arm64';
   const nodePlatform: NodePlatform = { os: 'linux', cpu };
   const node = await planNode(options, nodePlatform, store, context);
@@ -67,7 +69,6 @@ export async function planPlatform(platform: Platform, application: PlannedAppli
 async function planBase(options: LayerOptions, platform: Platform, programs: readonly string[], context: SourceContext): Promise<{ readonly layer?: LayerPlan; readonly image?: BaseImage; readonly components: readonly Component[] }> {
   if (options.base === 'host') return { layer: hostLayer(platform.architecture, programs), components: [] };
   if (options.base !== 'debian') return { image: options.base, components: [] };
-  const { packagesFor } = await import('../../packaging/base/debian-root.ts');
   return {
     layer: debianLayer(platform.architecture, context, options.debianMirror),
     components: packagesFor(platform.architecture).map(({ name, version, sha256 }) => ({ kind: 'debian', name, version, sha256 })),

@@ -1,0 +1,171 @@
+/** Images as a person gets them: written by us, looked at by skopeo, run by runc with a root that can't be written, as nobody, in little memory. */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { copyFileSync, createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readTar } from '../../src/lib/tar.ts';
+import { root, runModelport } from '../start-modelport.ts';
+import { freePort, prepareTools, startRegistry, until, type RunningRegistry } from './tools.ts';
+
+const missing = prepareTools(['docker-registry', 'skopeo', 'runc', 'htpasswd']);
+const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+
+interface ImageDocument {
+  readonly architecture: string;
+  readonly created: string;
+  readonly config: { readonly User: string; readonly Entrypoint: string[]; readonly Cmd: string[]; readonly Env: string[]; readonly Labels: Record<string, string>; readonly Healthcheck: object; readonly ExposedPorts: object; readonly StopSignal: string };
+}
+
+describe.skipIf(missing !== undefined)(`images${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+  let folder: string;
+  let registry: RunningRegistry;
+  let environment: Record<string, string>;
+  const modelport = (...args: string[]) => runModelport(args, { cwd: folder, environment });
+  const skopeo = (...args: string[]): string => execFileSync('skopeo', args, { encoding: 'utf8', cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'modelport-containers-'));
+    for (const name of ['registry', 'home', 'models/add']) mkdirSync(join(folder, name), { recursive: true });
+    copyFileSync(join(root, 'test/fixtures/onnx/add.onnx'), join(folder, 'models/add/model.onnx'));
+    writeFileSync(join(folder, 'models/add/model.yaml'), 'batching:\n  maxQueueDelayMs: 1500\n  preferredSizes: [64]\n');
+    registry = await startRegistry(join(folder, 'registry'));
+    environment = { HOME: join(folder, 'home'), XDG_CACHE_HOME: process.env['XDG_CACHE_HOME'] ?? join(folder, 'cache') };
+  });
+  afterAll(async () => {
+    await registry?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function unpack(layout: string): Promise<{ readonly config: ImageDocument; readonly rootfs: string }> {
+    const blob = (digest: string): string => join(folder, layout, 'blobs/sha256', digest.slice(7));
+    const json = <Type>(digest: string): Type => JSON.parse(readFileSync(blob(digest), 'utf8')) as Type;
+    const index = JSON.parse(readFileSync(join(folder, layout, 'index.json'), 'utf8')) as { manifests: { digest: string }[] };
+    const manifest = json<{ config: { digest: string }; layers: { digest: string; mediaType: string }[] }>(index.manifests[0]!.digest);
+    const rootfs = join(folder, `${layout}-root`);
+    for (const { digest, mediaType } of manifest.layers) {
+      const file = createReadStream(blob(digest));
+      for await (const entry of readTar(mediaType.endsWith('gzip') ? (pipeline(file, createGunzip(), () => {}) as AsyncIterable<Uint8Array>) : file)) {
+        const path = join(rootfs, entry.path);
+        expect(entry).toMatchObject({ uid: 0, gid: 0, mtimeSeconds: 0 });
+        mkdirSync(entry.type === 'directory' ? path : dirname(path), { recursive: true });
+        if (entry.type === 'symlink' && !existsSync(path)) symlinkSync(entry.target!, path);
+        if (entry.type !== 'file') continue;
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of entry.content) chunks.push(Uint8Array.from(chunk));
+        writeFileSync(path, Buffer.concat(chunks), { mode: entry.mode });
+      }
+    }
+    return { config: json<ImageDocument>(manifest.config.digest), rootfs };
+  }
+
+  async function run(config: ImageDocument, rootfs: string): Promise<{ readonly url: string; readonly id: string; readonly child: ChildProcess; output(): string; readonly exited: Promise<number | null> }> {
+    const id = `modelport-${process.pid}-${Date.now()}`;
+    const port = await freePort();
+    const bundle = join(folder, `bundle-${id}`);
+    mkdirSync(bundle);
+    execFileSync('runc', ['spec'], { cwd: bundle });
+    const spec = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')) as { process: Record<string, unknown>; root: object; linux: { namespaces: { type: string }[]; resources: object }; mounts: object[] };
+    const [uid, gid] = config.config.User.split(':').map(Number);
+    delete spec.process['rlimits'];
+    Object.assign(spec.process, { terminal: false, user: { uid, gid }, args: [...config.config.Entrypoint, ...config.config.Cmd, '--port', String(port), '--grpc-port', 'off', '--metrics-port', 'off'], env: config.config.Env, cwd: '/home/nonroot', capabilities: {}, noNewPrivileges: true });
+    spec.root = { path: rootfs, readonly: true };
+    spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'network');
+    spec.linux.resources = { memory: { limit: 256 << 20 }, pids: { limit: 100 } };
+    spec.mounts.push({ destination: '/tmp', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', 'mode=1777', 'size=64m'] });
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
+    const child = spawn('runc', ['run', '--bundle', bundle, id], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
+    const url = `http://127.0.0.1:${port}`;
+    await until('the container', async () => {
+      if (child.exitCode !== null) throw new Error(`the container ended: ${output}`);
+      return fetch(`${url}/v2/health/ready`).then(({ ok }) => ok, () => false);
+    });
+    return { url, id, child, output: () => output, exited };
+  }
+
+  const add = (url: string): Promise<Response> => fetch(`${url}/v2/models/add/infer`, { method: 'POST', body: JSON.stringify({ inputs: ['a', 'b'].map((name) => ({ name, datatype: 'FP32', shape: [1, 2], data: [1, 2] })) }) });
+
+  async function serves(layout: string): Promise<void> {
+    const { config, rootfs } = await unpack(layout);
+    const container = await run(config, rootfs);
+    try {
+      const response = await add(container.url);
+      expect(await response.json()).toMatchObject({ outputs: [{ name: 'sum', data: [2, 4] }] });
+      const [status] = JSON.parse(execFileSync('runc', ['ps', '-f', 'json', container.id], { encoding: 'utf8' })) as [number];
+      expect(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${status}/status`, 'utf8'))?.[1]).toBe('65532');
+      expect(/^CapEff:\s+(\w+)/m.exec(readFileSync(`/proc/${status}/status`, 'utf8'))?.[1]).toMatch(/^0+$/);
+      const inside = (code: string): string => execFileSync('runc', ['exec', container.id, '/usr/local/bin/node', '-e', code], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+      expect(inside(`try{fs.writeFileSync('/models/x','');console.log('written')}catch(e){console.log(e.code)}`)).toBe('EROFS');
+      expect(inside(`console.log(new Intl.DateTimeFormat('en',{timeZone:'Europe/Vienna',timeZoneName:'short'}).format(0))`)).toContain('GMT+1');
+      expect(inside(`console.log(process.constrainedMemory())`)).toBe(String(256 << 20));
+      // A request that was accepted is answered although the container is told to go.
+      const waiting = add(container.url);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      execFileSync('runc', ['kill', container.id, 'TERM']);
+      expect((await waiting).status).toBe(200);
+      expect(await container.exited).toBe(0);
+    } finally {
+      try {
+        execFileSync('runc', ['delete', '--force', container.id], { stdio: 'ignore' });
+      } catch {
+        // It is gone.
+      }
+    }
+  }
+
+  it('on the base of this machine run, as nobody, read-only, in 256 MB, and drain', async () => {
+    const built = await modelport('build', 'models', '-t', 'me/app:1', '--base', 'host', '-o', 'oci-archive:host.tar');
+    expect(built).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(skopeo('inspect', '--config', 'oci-archive:host.tar'))).toMatchObject({ architecture, created: '1970-01-01T00:00:00Z', config: { User: '65532:65532', StopSignal: 'SIGTERM' } });
+    skopeo('copy', 'oci-archive:host.tar', 'oci:host:1');
+    await serves('host');
+    const again = await modelport('build', 'models', '-t', 'me/app:1', '--base', 'host', '-o', 'oci-archive:again.tar', '--no-cache');
+    const digest = /Digest\s+(\S+)/;
+    expect(digest.exec(again.stdout)?.[1]).toBe(digest.exec(built.stdout)?.[1]);
+  }, 240_000);
+
+  it('on the base of pinned Debian packages run, for both architectures in one index, in 150 MB', async () => {
+    const built = await modelport('build', 'models', '-t', `${registry.host}/team/app:1`, '--platform', 'linux/amd64,linux/arm64', '--push');
+    expect(built).toMatchObject({ code: 0, stderr: '' });
+    const index = JSON.parse(skopeo('inspect', '--raw', '--tls-verify=false', `docker://${registry.host}/team/app:1`)) as { manifests: { digest: string; platform: { architecture: string } }[] };
+    expect(index.manifests.map(({ platform }) => platform.architecture)).toEqual(['amd64', 'arm64']);
+    for (const { platform, digest } of index.manifests) {
+      const manifest = JSON.parse(skopeo('inspect', '--raw', '--tls-verify=false', `docker://${registry.host}/team/app@${digest}`)) as { layers: { size: number }[] };
+      expect(manifest.layers.reduce((sum, { size }) => sum + size, 0), platform.architecture).toBeLessThan(150e6);
+      // The list of what is in it and how it was made are found through the image; this registry has no API for that.
+      const referrers = JSON.parse(skopeo('inspect', '--raw', '--tls-verify=false', `docker://${registry.host}/team/app:${digest.replace(':', '-')}`)) as { manifests: { artifactType: string }[] };
+      expect(referrers.manifests.map(({ artifactType }) => artifactType).sort()).toEqual(['application/spdx+json', 'application/vnd.in-toto+json']);
+    }
+    skopeo('copy', '--src-tls-verify=false', `docker://${registry.host}/team/app:1`, 'oci:debian:1');
+    await serves('debian');
+    // What is there is not sent again.
+    expect((await modelport('build', 'models', '-t', `${registry.host}/team/app:1`, '--platform', 'linux/amd64,linux/arm64', '--push')).stdout).toContain('0 B sent');
+  }, 300_000);
+
+  it('say what is wrong with a base, a name, a platform or a folder', async () => {
+    const fails = async (text: string, ...args: string[]): Promise<void> => {
+      const result = await modelport('build', ...args);
+      expect(result.stderr, args.join(' ')).toContain(text);
+      expect(result.code).not.toBe(0);
+      expect(result.stderr).not.toContain('please report');
+    };
+    await fails(`there is no base ${registry.host}/none:1`, 'models', '--base', `${registry.host}/none:1`, '--dry-run');
+    await fails('there is no folder nothing', 'models', '--base', 'oci:nothing', '--dry-run');
+    await fails('is no name of an image', 'models', '-t', 'Me/App:1');
+    await fails('images are made for linux/amd64 and linux/arm64', 'models', '--platform', 'windows/amd64');
+    await fails("this machine's own architecture", 'models', '--base', 'host', '--platform', architecture === 'amd64' ? 'linux/arm64' : 'linux/amd64');
+    await fails('--push needs a name', 'models', '--push');
+    await fails('there is no such file or folder', 'nothing');
+    await fails("can't write", 'models', '--base', 'host', '-o', 'oci-archive:/proc/x.tar');
+    writeFileSync(join(folder, 'models/.env'), 'KEY=secret');
+    await fails('looks like secrets: .env', 'models', '--dry-run');
+    rmSync(join(folder, 'models/.env'));
+    expect(existsSync(join(folder, 'app.oci.tar'))).toBe(false);
+  }, 120_000);
+});
