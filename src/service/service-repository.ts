@@ -118,7 +118,7 @@ export class ServiceRepository implements ModelRepository, AsyncDisposable {
   }
 
   #requireModels(name: string): ModelRepository {
-    if (this.#endpoints.has(name) || this.#models === undefined) throw new ModelportError('UNSUPPORTED', `'${name}' is an endpoint of a service, which is loaded and unloaded with its file`);
+    if (this.#endpoints.has(name) || this.#models === undefined) throw new ModelportError('UNAVAILABLE', `explicit model load / unload is not allowed for '${name}': endpoints of services come and go with their file`);
     return this.#models;
   }
 

@@ -61,6 +61,15 @@ test('fuzz: requests', { timeout: 600_000 }, async () => {
   expect(seen.get(422)).toBeGreaterThan(0);
 });
 
+test('a part of a form may be without a name', async () => {
+  await using tested = await testService(service);
+  const body = '--x\r\ncontent-disposition: form-data; name=""\r\n\r\nabc\r\n--x\r\ncontent-disposition: form-data; name="text"\r\n\r\nabc\r\n--x--\r\n';
+  for (const [method, path] of [['PUT', '/all/1'], ['POST', '/models/fuzzed.all/predict']] as const) {
+    const response = await tested.fetch(path, { method, body, headers: { 'content-type': 'multipart/form-data; boundary=x' } });
+    expect([200, 422]).toContain(response.status);
+  }
+});
+
 test('fuzz: what is no JSON has a place and a reason', () => {
   const source = random(12);
   for (let run = 0; run < fuzzRuns; run++) {

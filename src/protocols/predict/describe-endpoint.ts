@@ -39,6 +39,7 @@ export function describeEndpoint(endpoint: Endpoint, plan: EndpointPlan): Operat
       ...(plan.takesBody ? { requestBody: requestBody(plan, signature.input, named) } : {}),
       responses: {
         [String(http?.status ?? 200)]: { description: 'The answer.', content },
+        ...(plan.takesBody ? { '400': failure('The body can not be read.'), '415': failure('The body has a form that is not taken here.') } : {}),
         '422': failure('Values do not fit the schema.', { type: 'array', items: problemSchema }),
         '500': failure('The endpoint failed.'),
         '503': failure('Too many requests wait, or the time is over.'),

@@ -32,12 +32,13 @@ export function readParts(body: Uint8Array, contentType: string): Promise<Parts>
     }
     const fields: [string, string][] = [];
     const files: [string, Promise<Uint8Array>][] = [];
-    parser.on('field', (name, text) => fields.push([name, text]));
-    parser.on('file', (name, stream) => {
+    // A part may be without a name, whatever the types of the parser say.
+    parser.on('field', (name: string | undefined, text) => fields.push([name ?? '', text]));
+    parser.on('file', (name: string | undefined, stream) => {
       const content = collect(stream);
       // Where the body is cut off, the parser has said so; the same complaint of the part is not needed.
       content.catch(() => {});
-      files.push([name, content]);
+      files.push([name ?? '', content]);
     });
     parser.on('fieldsLimit', () => fail(`more than ${limits.fields} fields`));
     parser.on('filesLimit', () => fail(`more than ${limits.files} files`));
