@@ -31,9 +31,13 @@ function call(run: Interpreter, namespace: string, name: string, args: readonly 
     const reason = typeof argument === 'object' && argument !== null ? run.unusable.get(argument) : undefined;
     if (reason !== undefined) throw run.refuse(reason);
   }
+  if (namespace !== 'aten' && namespace !== 'prim') {
+    const refusal = run.refuse(refusals.find(([pattern]) => pattern.test(namespace))?.[1] ?? 'operators of this extension are not imported');
+    if (run.guesses !== undefined) run.guesses.refusal ??= refusal;
+    throw refusal;
+  }
   const unknown = run.guesses === undefined ? undefined : unknownIn([...args, ...keywords.values()]);
   if (unknown !== undefined) return run.guesses!.follow(name, args, unknown);
-  if (namespace !== 'aten' && namespace !== 'prim') throw run.refuse(refusals.find(([pattern]) => pattern.test(namespace))?.[1] ?? 'operators of this extension are not imported');
   if (args[0] instanceof TensorSequence || args.some((argument) => argument instanceof TensorSequence)) return onSequence(run, name, args);
   const own = namespace === 'prim' ? primitives : tensorOperators;
   const found = Object.hasOwn(own, name) ? own[name]!(run, args, keywords) : undefined;

@@ -5,14 +5,23 @@
 import { ElementType } from '../../onnx/data-type.ts';
 import type { Dimension, Shape } from '../../onnx/dimension.ts';
 import { AtenTensor, AtenTuple, type AtenValue } from '../aten/value.ts';
-import type { InputGuess } from './program-inputs.ts';
 import { ScriptDict, Unknown, type ScriptValue } from './script-value.ts';
+
+/** What is known of an input without a declaration. */
+export interface InputGuess {
+  readonly elementType: number;
+  readonly shape: Shape;
+}
 
 /** Undoes one step: from the shape after it to the shape before. Undefined where that cannot be told. */
 export type Undo = (shape: Shape) => Shape | undefined;
 
 export class InputGuesses {
   readonly found = new Map<string, InputGuess>();
+  /** Why the program cannot be imported whatever its inputs are. */
+  refusal: Error | undefined;
+  /** What kept the program from being followed to its end. */
+  stoppedAt: string | undefined;
 
   input(name: string): Unknown {
     return new Unknown(name, []);

@@ -16,10 +16,10 @@ import { InputGuesses } from './guess-inputs.ts';
 import { ProgramRaised } from './frame.ts';
 import { Interpreter } from './interpreter.ts';
 import { isNumber, scalarType } from './program-numbers.ts';
-import { makeInputs, parametersOf, type InputGuess, type InputPlan } from './program-inputs.ts';
+import { makeInputs, parametersOf, type InputPlan } from './program-inputs.ts';
 import type { ScriptArchive } from './script-archive.ts';
 import { NamedTuple, ScriptDict, ScriptObject, type ScriptValue } from './script-value.ts';
-import type { FunctionDefinition } from './syntax.ts';
+import type { FunctionDefinition, Statement } from './syntax.ts';
 
 const opset = 21;
 /** How many sizes a program may fix before it is given up. */
@@ -31,6 +31,7 @@ export function importProgram(archive: ScriptArchive, options: ImportOptions): M
   if (options.precision !== undefined) throw new ModelportError('INVALID_USAGE', 'a TorchScript program computes in the types that it says; leave the precision out', { at: 'precision' });
   options.progress?.('reading the program', 0);
   const guesses = guessInputs(archive, options);
+  if (guesses.refusal !== undefined) throw guesses.refusal;
   const declarations = options.inputs ?? [];
   const notes = new Set<string>();
   const fixed = new Map<string, number>();
@@ -50,7 +51,7 @@ export function importProgram(archive: ScriptArchive, options: ImportOptions): M
   }
   options.progress?.('simplifying the graph', 0.7);
   for (const [dimension, size] of fixed) options.note?.(`The size ${dimension} is ${size}: the program has it as a constant, as traced programs do. Trace it with the size that you need, or script it.`);
-  for (const [name, { shape }] of guesses) {
+  for (const [name, { shape }] of guesses.found) {
     if (declarations.some((declaration) => declaration.name === name || declaration.name === undefined) || !model.graph!.input.some((input) => input.name === name)) continue;
     options.note?.(`The input ${name} is taken to be [${shape.map((size) => (typeof size === 'string' ? (fixed.get(size) ?? size) : size)).join(', ')}], from the first layer that it reaches; declare it if that is wrong.`);
   }
@@ -69,16 +70,35 @@ function rootOf(run: Interpreter, archive: ScriptArchive): { readonly root: Scri
   return { root, forward };
 }
 
+/** Attributes of the module that its methods set: what it keeps from one call to the next. */
+function keptAttributes({ type: { definition } }: ScriptObject): string[] {
+  const found = new Set<string>();
+  const visit = (statements: readonly Statement[], self: string): void => {
+    for (const statement of statements) {
+      if (statement.kind === 'assign') for (const target of statement.targets) if (target.kind === 'attribute' && target.object.kind === 'name' && target.object.name === self) found.add(target.name);
+      if (statement.kind === 'if') [statement.yes, statement.no].forEach((inner) => visit(inner, self));
+      if (statement.kind === 'for' || statement.kind === 'while' || statement.kind === 'with') visit(statement.body, self);
+    }
+  };
+  for (const method of definition.methods.values()) visit(method.body, method.parameters[0]?.name ?? '');
+  return [...found];
+}
+
 function follow(archive: ScriptArchive, plan: InputPlan, note: (sentence: string) => void): ModelProto {
   const graph = new GraphBuilder({ opset });
   const context = new LoweringContext({ graph, lowerings, note });
   const run = new Interpreter(archive, context);
   const { root, forward } = rootOf(run, archive);
-  const args = makeInputs(run, forward, plan);
+  let args: Map<string, ScriptValue>;
   let result: ScriptValue;
   try {
+    args = makeInputs(run, forward, plan);
     result = run.callMethod(root, 'forward', [], args);
   } catch (error) {
+    const kept = keptAttributes(root);
+    if (isModelportError(error) && error.code === 'INVALID_MODEL' && kept.length > 0 && !error.message.includes('keeps state')) {
+      throw new ModelportError('INVALID_MODEL', `${error.message}. Besides, the model changes its own ${printable(kept.join(', '))}: it keeps state from one call to the next, which is not imported`, { cause: error });
+    }
     if (error instanceof ProgramRaised) throw run.refuse(`the program raises for every input: ${printable(error.message)}`);
     throw error;
   }
@@ -128,24 +148,25 @@ function unique(name: string, taken: ReadonlyMap<string, unknown>): string {
 }
 
 /** Follows the program without knowing its inputs, for as long as that goes. */
-function guessInputs(archive: ScriptArchive, options: ImportOptions): Map<string, InputGuess> {
+function guessInputs(archive: ScriptArchive, options: ImportOptions): InputGuesses {
   const context = new LoweringContext({ graph: new GraphBuilder({ opset }), lowerings });
   const run = new Interpreter(archive, context);
   const { root, forward } = rootOf(run, archive);
   const guesses = new InputGuesses();
   const parameters = parametersOf(forward);
-  if (parameters.every(({ name, type }) => type.name !== 'Tensor' || options.inputs?.some((input) => input.name === name) === true)) return guesses.found;
+  if (parameters.every(({ name, type }) => type.name !== 'Tensor' || options.inputs?.some((input) => input.name === name) === true)) return guesses;
   run.guesses = guesses;
   try {
     run.callMethod(root, 'forward', [], new Map(parameters.filter(({ hasInitial }) => !hasInitial).map(({ name }) => [name, guesses.input(name)])));
   } catch (error) {
     // Only the first layers matter; what cannot be imported is said when the program is followed in earnest.
     if (!isModelportError(error) && !(error instanceof ProgramRaised)) throw error;
+    guesses.stoppedAt = error.message;
   }
   for (const { name, type, hasInitial } of parameters) {
     if (hasInitial || type.name !== 'Tensor' || guesses.found.has(name)) continue;
     // Names that the models of Hugging Face's library have.
     if (/^(?:decoder_)?(?:input_ids|attention_mask|token_type_ids|position_ids|segment_ids)$/.test(name)) guesses.found.set(name, { elementType: ElementType.INT64, shape: ['batch', name.startsWith('decoder_') ? 'decoder_sequence' : 'sequence'] });
   }
-  return guesses.found;
+  return guesses;
 }

@@ -6,21 +6,15 @@ import { suggestName } from '../../lib/suggest-name.ts';
 import { dataTypes, ElementType } from '../../onnx/data-type.ts';
 import type { Dimension, Shape } from '../../onnx/dimension.ts';
 import { AtenTuple, GraphScalar } from '../aten/value.ts';
+import type { InputGuess, InputGuesses } from './guess-inputs.ts';
 import type { Interpreter } from './interpreter.ts';
 import { nameOfScriptType, typeOf, type ScriptType } from './script-type.ts';
 import { ScriptDict, asAten, type ScriptValue } from './script-value.ts';
 import type { FunctionDefinition } from './syntax.ts';
 
-/** What is known of an input without a declaration. */
-export interface InputGuess {
-  readonly elementType: number;
-  readonly shape: Shape;
-}
-
 export interface InputPlan {
   readonly declarations: readonly InputDeclaration[];
-  /** By name of the graph's input. */
-  readonly guesses: ReadonlyMap<string, InputGuess>;
+  readonly guesses: InputGuesses;
   /** Sizes that the program fixes, by their names. */
   readonly fixed: ReadonlyMap<string, number>;
 }
@@ -135,9 +129,10 @@ class InputMaker {
       if (elementType === undefined || elementType === ElementType.STRING) throw new ModelportError('INVALID_USAGE', `the input '${name}' cannot be of type ${declaration.datatype}`, { at: 'inputs' });
       return { elementType, shape: settle(declaration.shape.map((size) => (size === -1 ? `${name}_size` : size))) };
     }
-    const guess = this.#plan.guesses.get(name);
+    const guess = this.#plan.guesses.found.get(name);
     if (guess !== undefined) return { elementType: guess.elementType, shape: settle(guess.shape) };
-    throw new ModelportError('INVALID_MODEL', `what shape the input '${name}' has cannot be told from the program; say it: --input '${name}:fp32[batch,3,224,224]', with your own type and sizes (a name is a size that varies)`, { at: 'inputs' });
+    const { stoppedAt } = this.#plan.guesses;
+    throw new ModelportError('INVALID_MODEL', `what shape the input '${name}' has cannot be told from the program; say it: --input '${name}:fp32[batch,3,224,224]', with your own type and sizes (a name is a size that varies)${stoppedAt === undefined ? '' : `. The program was followed up to this: ${stoppedAt}`}`, { at: 'inputs' });
   }
 
   #fail(name: string, type: ScriptType, example?: string): never {
