@@ -12,6 +12,7 @@ import type { Fitted } from './fitted.ts';
 import { factorizations } from './factorizations.ts';
 import { gaussianProcesses } from './gaussian-processes.ts';
 import { linear } from './linear.ts';
+import { multiple } from './multiple.ts';
 import { neighborGraphs } from './neighbor-graphs.ts';
 import { neighbors } from './neighbors.ts';
 import { networks } from './networks.ts';
@@ -23,7 +24,7 @@ import { supportVectors } from './support-vectors.ts';
 import { trees } from './trees.ts';
 import { vectorizers } from './vectorizers.ts';
 
-export const converters: Converters = { ...linear, ...trees, ...boosting, ...boosters, ...ensembles, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...vectorizers, ...clusters, ...factorizations, ...gaussianProcesses, ...neighborGraphs, ...splines, ...compositions };
+export const converters: Converters = { ...linear, ...trees, ...boosting, ...boosters, ...ensembles, ...multiple, ...supportVectors, ...neighbors, ...networks, ...probabilistic, ...scalers, ...encoders, ...selections, ...decompositions, ...vectorizers, ...clusters, ...factorizations, ...gaussianProcesses, ...neighborGraphs, ...splines, ...compositions };
 
 /** Modules moved over the years; a class is also found by its package and name. */
 const byPackage = new Map<string, Converter>(Object.entries(converters).map(([path, converter]) => [shortPath(path), converter]));
