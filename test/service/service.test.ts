@@ -1,5 +1,7 @@
 /** Services in process: what handlers get, how their time and number is bounded, what happens when they fail. */
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { isModelportError } from '../../src/errors.ts';
 import { audio, chat, cookie, defineService, dependency, endpoint, file, fileBytes, header, image, InvalidValueError, model, ModelportError, nestedNumbers, query, table, tensor, testService, z } from '../../src/index.ts';
@@ -125,6 +127,38 @@ describe('a handler', () => {
     expect((await Promise.all(calls)).sort()).toEqual(['QUEUE_FULL', 'QUEUE_FULL', 'done', 'done', 'done', 'done', 'done']);
     expect(most).toBe(2);
   });
+});
+
+test('failures, timeouts, cancellations and streams that are left leave nothing behind', { timeout: 120_000 }, async () => {
+  setFlagsFromString('--expose_gc');
+  const collect = runInNewContext('gc') as () => void;
+  const heapMb = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed / 1e6;
+  };
+  const service = defineService({
+    name: 's',
+    endpoints: {
+      fails: endpoint({ handler: () => { throw new Error('x'); } }),
+      hangs: endpoint({ timeoutMs: 1, handler: (_input, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))) }),
+      parts: endpoint({ output: z.string(), async *handler() { for (;;) yield 'x'.repeat(1000); } }),
+    },
+  });
+  await using tested = await testService(service);
+  const round = async (): Promise<number> => {
+    await Promise.all(Array.from({ length: 1000 }, () => tested.call.hangs({}).catch(() => {})));
+    for (let run = 0; run < 1000; run++) await tested.call.fails({}).catch(() => {});
+    for (let run = 0; run < 200; run++) {
+      let parts = 0;
+      for await (const _part of tested.stream('parts', {})) if (++parts === 20) break;
+    }
+    return heapMb();
+  };
+  await round();
+  const before = await round();
+  await round();
+  // 1,000 forgotten calls would be more.
+  expect((await round()) - before).toBeLessThan(1);
 });
 
 describe('a batch', () => {
