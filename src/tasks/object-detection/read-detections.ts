@@ -43,7 +43,7 @@ export function readDetections(answer: Tensors, plan: ReadingPlan, threshold: nu
 interface Values {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly data: Float64Array;
+  readonly data: Float32Array | Float64Array;
 }
 
 interface Reading {
@@ -55,7 +55,7 @@ type Reader = (answer: Tensors, boxes: Values, plan: ReadingPlan, threshold: num
 
 function valuesOf(answer: Tensors, name: string): Values {
   const tensor: Tensor = answer.get(name)!;
-  return { name, shape: tensor.shape, data: numbers(tensor, 0, tensor.data.length) };
+  return { name, shape: tensor.shape, data: tensor.datatype === 'FP32' ? (tensor.data as Float32Array) : numbers(tensor, 0, tensor.data.length) };
 }
 
 function wrong({ name, shape }: Values, wanted: string): ModelportError {
@@ -82,7 +82,7 @@ const scoresOfEveryClass: Reader = (answer, boxes, { outputs, activation, backgr
   // transformers takes one class of a query that has a softmax, and every class that is sure enough else.
   const oneEach = outputs.format === 'detr' && activation === 'softmax';
   for (let row = 0; row < rows; row++) {
-    const own = activate(scores.data.subarray(row * classes, (row + 1) * classes), activation);
+    const own = activate(Float64Array.from(scores.data.subarray(row * classes, (row + 1) * classes)), activation);
     let best = -1;
     for (let index = first; index < end; index++) {
       const score = own[index]!;
@@ -106,22 +106,33 @@ function activate(scores: Float64Array, activation: ReadingPlan['activation']): 
   return exponentials.map((exponential) => exponential / sum);
 }
 
-/** YOLO's one tensor. `at(row, column)`; columns: four of the box, then objectness where there is one, then classes. */
-function yolo(rows: number, columns: number, objectness: boolean, at: (row: number, column: number) => number, threshold: number): Reading {
-  const candidates: Candidate[] = [];
+/** How far it is from one box to the next, and from one number of a box to the next. */
+interface Strides {
+  readonly row: number;
+  readonly column: number;
+}
+
+/** YOLO's one tensor. Columns: four of the box, then objectness where there is one, then classes. */
+function yolo({ data }: Values, rows: number, columns: number, objectness: boolean, strides: Strides, threshold: number): Reading {
   const first = objectness ? 5 : 4;
-  for (let row = 0; row < rows; row++) {
-    const objectScore = objectness ? at(row, 4) : 1;
-    if (objectScore < threshold) continue;
-    let category = 0;
-    let score = columns === first ? objectScore : -Infinity;
-    for (let column = first; column < columns; column++) {
-      const own = at(row, column) * objectScore;
-      if (own > score) [score, category] = [own, column - first];
+  const best = new Float32Array(rows).fill(columns === first ? 1 : -Infinity);
+  const categories = new Uint16Array(rows);
+  const compare = (row: number, column: number): void => {
+    const score = data[row * strides.row + column * strides.column]!;
+    if (score > best[row]!) {
+      best[row] = score;
+      categories[row] = column - first;
     }
-    if (score >= threshold) candidates.push({ row, category, score });
+  };
+  // As the numbers lie in memory: there are millions.
+  if (strides.column > strides.row) for (let column = first; column < columns; column++) for (let row = 0; row < rows; row++) compare(row, column);
+  else for (let row = 0; row < rows; row++) for (let column = first; column < columns; column++) compare(row, column);
+  const candidates: Candidate[] = [];
+  for (let row = 0; row < rows; row++) {
+    const score = objectness ? best[row]! * data[row * strides.row + 4 * strides.column]! : best[row]!;
+    if (score >= threshold) candidates.push({ row, category: categories[row]!, score });
   }
-  return { candidates, boxOf: (row) => [at(row, 0), at(row, 1), at(row, 2), at(row, 3)] };
+  return { candidates, boxOf: (row) => [0, 1, 2, 3].map((column) => data[row * strides.row + column * strides.column]!) as [number, number, number, number] };
 }
 
 const readers: Readonly<Record<DetectionOutputs['format'], Reader>> = {
@@ -129,12 +140,12 @@ const readers: Readonly<Record<DetectionOutputs['format'], Reader>> = {
   'boxes-and-scores': scoresOfEveryClass,
   yolov5(_answer, boxes, _plan, threshold) {
     const [, rows, columns] = shapeOfThree(boxes, 5);
-    return yolo(rows, columns, true, (row, column) => boxes.data[row * columns + column]!, threshold);
+    return yolo(boxes, rows, columns, true, { row: columns, column: 1 }, threshold);
   },
   yolov8(_answer, boxes, _plan, threshold) {
     const [, columns, rows] = shapeOfThree(boxes, 0);
     if (columns < 5) throw wrong(boxes, 'there are four numbers of a box and one a class along the second axis');
-    return yolo(rows, columns, false, (row, column) => boxes.data[column * rows + row]!, threshold);
+    return yolo(boxes, rows, columns, false, { row: 1, column: rows }, threshold);
   },
   'end-to-end'(_answer, boxes, plan, threshold) {
     const [, rows, columns] = shapeOfThree(boxes, 6);
