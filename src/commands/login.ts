@@ -34,6 +34,13 @@ export function logoutCommand(): Command {
     .summary('forget who you are at a registry')
     .description('Takes name and password of a registry out of the place where `login` put them.')
     .argument('<registry>', 'its host')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  modelport logout ghcr.io
+`,
+    )
     .action(async (registry: string) => {
       const { runLogout } = await import('./registry/run-login.ts');
       await runLogout(registry);

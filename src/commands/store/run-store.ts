@@ -9,11 +9,24 @@ import { ContentStore, defaultCacheDirectory, type Descriptor } from '../../pack
 import { parseDocument } from '../../packaging/image/read-content.ts';
 import type { StoreFlags } from '../store.ts';
 
+export async function runStore(action: string, names: readonly string[], flags: StoreFlags): Promise<void> {
+  const [first, second] = names;
+  const takesNone = action === 'list' || action === 'collect';
+  if (takesNone && names.length > 0) throw new ModelportError('INVALID_USAGE', `store ${action} takes no names`);
+  if (action === 'list') await listStore(flags);
+  else if (action === 'collect') await collectStore(flags);
+  else if (action === 'delete') {
+    if (names.length === 0) throw new ModelportError('INVALID_USAGE', "name what to delete: modelport store delete 'package/pypi/*'");
+    await deleteNames(names, flags);
+  } else if (first !== undefined && second !== undefined && names.length === 2) await tagContent(first, second, flags);
+  else throw new ModelportError('INVALID_USAGE', 'name what there is and what it is to be called: modelport store tag NAME NEW-NAME');
+}
+
 async function open(flags: StoreFlags): Promise<ContentStore> {
   return await ContentStore.open(flags.cacheDir ?? defaultCacheDirectory());
 }
 
-export async function listStore(flags: StoreFlags): Promise<void> {
+async function listStore(flags: StoreFlags): Promise<void> {
   const store = await open(flags);
   const names = [...(await store.tags())].sort(([left], [right]) => (left < right ? -1 : 1));
   const entries = await Promise.all(names.map(async ([name, descriptor]) => ({ name, digest: descriptor.digest, sizeBytes: await reachableBytes(store, descriptor) })));
@@ -46,7 +59,7 @@ async function reachableBytes(store: ContentStore, root: Descriptor): Promise<nu
   return [...seen.values()].reduce((sum, size) => sum + size, 0);
 }
 
-export async function tagContent(name: string, target: string, flags: StoreFlags): Promise<void> {
+async function tagContent(name: string, target: string, flags: StoreFlags): Promise<void> {
   const store = await open(flags);
   const tags = await store.tags();
   const found = tags.get(name) ?? [...tags.values()].find(({ digest }) => digest === name);
@@ -54,7 +67,7 @@ export async function tagContent(name: string, target: string, flags: StoreFlags
   await store.tag(target, found);
 }
 
-export async function deleteNames(names: readonly string[], flags: StoreFlags): Promise<void> {
+async function deleteNames(names: readonly string[], flags: StoreFlags): Promise<void> {
   const store = await open(flags);
   const tags = [...(await store.tags()).keys()];
   for (const name of names) {
@@ -65,7 +78,7 @@ export async function deleteNames(names: readonly string[], flags: StoreFlags): 
   }
 }
 
-export async function collectStore(flags: StoreFlags & { readonly olderThan: number }): Promise<void> {
+async function collectStore(flags: StoreFlags): Promise<void> {
   const store = await open(flags);
   const { blobs, bytes } = await store.collectGarbage({ graceMs: flags.olderThan });
   process.stdout.write(`Freed ${humanBytes(bytes)} (${blobs} ${blobs === 1 ? 'piece' : 'pieces'}) in ${store.directory}\n`);
