@@ -8,9 +8,10 @@ import { AtenTensor, AtenTuple, toScalar, type AtenValue } from '../aten/value.t
 import { checkFixedSizes } from './fixed-size.ts';
 import { unknownIn } from './guess-inputs.ts';
 import type { Interpreter } from './interpreter.ts';
+import { plainLayer, runPackedLayer } from './packed-layer.ts';
 import { operators } from './program-operators.ts';
 import { isNumber } from './program-numbers.ts';
-import { Absent, ScriptDict, ScriptObject, TensorSequence, type ScriptValue } from './script-value.ts';
+import { Absent, ScriptDict, ScriptObject, TensorSequence, Unknown, type ScriptValue } from './script-value.ts';
 import { item, primitives, tensorOperators } from './tensor-facts.ts';
 
 export function callOperator(run: Interpreter, namespace: string, name: string, args: readonly ScriptValue[], keywords: ReadonlyMap<string, ScriptValue>): ScriptValue {
@@ -30,6 +31,12 @@ function call(run: Interpreter, namespace: string, name: string, args: readonly 
     if (argument instanceof Absent && name !== 'format') throw run.refuse(argument.reason);
     const reason = typeof argument === 'object' && argument !== null ? run.unusable.get(argument) : undefined;
     if (reason !== undefined) throw run.refuse(reason);
+  }
+  if (namespace === 'prepacked') {
+    const plain = run.guesses === undefined ? undefined : plainLayer(run, name, args);
+    if (plain !== undefined && args[0] instanceof Unknown) return run.guesses!.follow(plain.name, plain.args, args[0]);
+    const result = runPackedLayer(run, name, args);
+    if (result !== undefined) return result;
   }
   if (namespace !== 'aten' && namespace !== 'prim') {
     const refusal = run.refuse(refusals.find(([pattern]) => pattern.test(namespace))?.[1] ?? 'operators of this extension are not imported');

@@ -15,7 +15,7 @@ import { keyOf } from './program-operators.ts';
 import { isNumber, negate, toBool, toFloat, toInt } from './program-numbers.ts';
 import type { ScriptArchive } from './script-archive.ts';
 import { hasType, nameOfScriptType, pathOf, typeOf } from './script-type.ts';
-import { Absent, EnumMember, NamedTuple, ScriptClass, ScriptDict, ScriptFunction, ScriptObject, TensorSequence, Unknown, asAten, type ScriptValue } from './script-value.ts';
+import { Absent, EnumMember, NamedTuple, PackedLayer, ScriptClass, ScriptDict, ScriptFunction, ScriptObject, TensorSequence, Unknown, asAten, type ScriptValue } from './script-value.ts';
 import type { Expression, FunctionDefinition, Place, Statement } from './syntax.ts';
 
 /** What a file may cost. Models of a thousand layers take a tenth. */
@@ -69,6 +69,7 @@ export class Interpreter {
     if (value instanceof ScriptDict) return 'a dict';
     if (value instanceof Absent) return 'a value that is not there on every path';
     if (value instanceof Unknown) return 'a value that is not known yet';
+    if (value instanceof PackedLayer) return `a packed layer (${value.type})`;
     if (value instanceof EnumMember) return `${value.type.path}.${value.name}`;
     if (value instanceof ScriptFunction || value instanceof ScriptClass) return 'a function or class';
     if (value instanceof TensorSequence) return 'a list whose length depends on the input';

@@ -8,7 +8,7 @@ import type { LoweringContext } from '../aten/lowering.ts';
 import { AtenTensor, AtenTuple, type AtenStorage } from '../aten/value.ts';
 import type { Heap } from './heap.ts';
 import type { ScriptArchive } from './script-archive.ts';
-import { EnumMember, NamedTuple, ScriptDict, ScriptObject, asAten, keyIsPlain, type DictKey, type ScriptValue } from './script-value.ts';
+import { EnumMember, NamedTuple, PackedLayer, ScriptDict, ScriptObject, asAten, keyIsPlain, type DictKey, type ScriptValue } from './script-value.ts';
 
 /** Loads each thing once: what is shared stays shared, tensors by the memory that they are. */
 export class ValueLoader {
@@ -68,7 +68,10 @@ export class ValueLoader {
 
   #object(value: PickledObject, name: string): ScriptValue {
     if (value.path === 'torch.device') return typeof value.args[0] === 'string' ? value.args[0] : 'cpu';
-    if (value.path.startsWith('__torch__.torch.classes.')) throw this.#fail(`${printable(name)} is a ${printable(value.name)} of ${printable(value.module.replace('__torch__.torch.classes.', ''))}: a custom C++ class, which is not imported${value.module.includes('xnnpack') ? '; save the model without optimize_for_mobile' : value.module.includes('quantized') ? ' (the model is quantized)' : ''}`);
+    if (value.path.startsWith('__torch__.torch.classes.')) {
+      if (value.module === '__torch__.torch.classes.xnnpack' && isTuple(value.state)) return new PackedLayer(value.name, new AtenTuple(value.state.map((item, index) => asAten(this.load(item, `${name}.${packedParts[index] ?? index}`)))));
+      throw this.#fail(`${printable(name)} is a ${printable(value.name)} of ${printable(value.module.replace('__torch__.torch.classes.', ''))}: a custom C++ class, which is not imported${value.module.includes('quantized') ? ' (the model is quantized)' : ''}`);
+    }
     const type = this.#archive.class(value.path);
     if (type === undefined) throw this.#fail(`${printable(name)} is a ${printable(value.path)}, whose code is not in the archive${this.#archive.suggest(value.path)}`);
     if (type.definition.base === 'Enum') {
@@ -110,6 +113,8 @@ export class ValueLoader {
     return new ModelportError('INVALID_MODEL', `${this.#archive.name}: ${problem}`, { at: this.#archive.name });
   }
 }
+
+const packedParts = ['weight', 'bias'];
 
 /** A trace keeps Python's numbers as constant tensors without axes, and PyTorch runs them as numbers: they do not widen the type of what they meet. */
 function asNumber(constant: AtenTensor): AtenTensor {

@@ -5,7 +5,7 @@ import { AtenTuple, type AtenValue } from '../aten/value.ts';
 import type { ClassDefinition, FunctionDefinition } from './syntax.ts';
 
 /** What a variable holds. Lists and tuples are those of the lowerings, and may hold script values too. */
-export type ScriptValue = AtenValue | ScriptObject | ScriptDict | ScriptFunction | ScriptClass | EnumMember | TensorSequence | Absent | Unknown;
+export type ScriptValue = AtenValue | ScriptObject | ScriptDict | ScriptFunction | ScriptClass | EnumMember | TensorSequence | PackedLayer | Absent | Unknown;
 
 /** A class of the archive. */
 export class ScriptClass {
@@ -68,6 +68,18 @@ export class EnumMember {
     this.type = type;
     this.name = name;
     this.value = value;
+  }
+}
+
+/** Weights and settings of a layer that was packed for mobile processors. */
+export class PackedLayer {
+  /** `Conv2dOpContext` … */
+  readonly type: string;
+  readonly state: AtenTuple;
+
+  constructor(type: string, state: AtenTuple) {
+    this.type = type;
+    this.state = state;
   }
 }
 

@@ -119,7 +119,7 @@ describe('what could be wrong is refused, by name and line', () => {
   it.each([
     ['a quantized operator', 'ops.quantized.conv2d(x, x)', /quantized::conv2d \(code\/__torch__\.py, line \d+\): quantized models/],
     ['detection', 'ops.torchvision.nms(x, x, 0.5)', /torchvision::nms .*detection operators/],
-    ['one backend', 'ops.prepacked.conv2d_clamp_run(x, x)', /optimize_for_mobile/],
+    ['one backend', 'ops.prepacked.conv2d_clamp_run(x, x)', /prepacked::conv2d_clamp_run .*without optimize_for_mobile/],
     ['an operator that nobody has', 'torch.frobnicate(x)', /aten::frobnicate \(code\/__torch__\.py, line \d+\)/],
     ['a variable that is not set', 'torch.relu(y)', /line \d+\): the variable y is read, but not set/],
     ['a class that is not there', '__torch__.other.Thing(x)', /__torch__\.other\.Thing is not in the archive/],
