@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Call } from '../../src/call.ts';
-import type { Model, TokenEvent } from '../../src/model.ts';
+import type { InferRequest, Model, TokenEvent } from '../../src/model.ts';
 import { textGeneration } from '../../src/tasks/text-generation/text-generation.ts';
-import { ask, loadFolder } from './text-fixtures.ts';
+import type { Tensor } from '../../src/tensor.ts';
+import { factsOf, fakeModel, signatureOf, spec } from './fake-model.ts';
+import { artifactOf, ask, loadFolder } from './text-fixtures.ts';
 
 let inner: Model;
 /** Runs of the model, with the rows of each. */
@@ -98,6 +100,50 @@ describe('streams that share steps', () => {
     fail = false;
     expect((await collect(failing, 'x', { maxTokens: 3 })).at(-1)).toMatchObject({ type: 'finish' });
     await failing[Symbol.asyncDispose]();
+  });
+});
+
+describe('other forms of the graph', () => {
+  const cache = (name: string) => spec(name, 'FP32', ['batch', 2, 'past', 4]);
+  const inputs = [spec('input_ids', 'INT64', ['batch', 'tokens']), spec('attention_mask', 'INT64', ['batch', 'all'])];
+  const outputs = [spec('logits', 'FP32', ['batch', 'tokens', 5]), cache('present.0.key'), cache('present.0.value')];
+  /** Says the number of tokens that a row has read so far, modulo 5. */
+  const counting = (request: InferRequest): [string, Tensor][] => {
+    const [rows, length] = request.inputs.get('input_ids')!.shape as [number, number];
+    const past = request.inputs.get('past_key_values.0.key')?.shape[2] ?? 0;
+    const logits = new Float32Array(rows * length * 5);
+    for (let row = 0; row < rows; row++) logits[((row + 1) * length - 1) * 5 + ((past + length) % 5)] = 1;
+    const grown = { datatype: 'FP32' as const, shape: [rows, 2, past + length, 4], data: new Float32Array(rows * 2 * (past + length) * 4) };
+    return [['logits', { datatype: 'FP32', shape: [rows, length, 5], data: logits }], ['present.0.key', grown], ['present.0.value', grown]];
+  };
+  const files = artifactOf('text-generation');
+
+  it('one graph for both branches is told whether there is a cache, and rows stay apart where positions are not told', async () => {
+    const signature = signatureOf([...inputs, cache('past_key_values.0.key'), cache('past_key_values.0.value'), spec('use_cache_branch', 'BOOL', [1])], outputs);
+    const inner = fakeModel(signature, counting);
+    const model = textGeneration.lift(inner, {}, factsOf(signature, { artifact: files }));
+    const answers = await Promise.all(['I loved', 'x'].map((prompt) => ask<{ completionTokens: number }>(model, { prompt, maxTokens: 3 })));
+    expect(answers.map(({ completionTokens }) => completionTokens)).toEqual([expect.any(Number), expect.any(Number)]);
+    expect(inner.requests.every(({ inputs: given }) => given.get('input_ids')!.shape[0] === 1)).toBe(true);
+    for (const { inputs: given } of inner.requests) {
+      const past = given.get('past_key_values.0.key')!.shape[2]!;
+      expect(given.get('use_cache_branch')!.data[0]).toBe(past > 0 ? 1 : 0);
+      expect(given.get('attention_mask')!.shape[1]).toBe(past + given.get('input_ids')!.shape[1]!);
+    }
+    expect(inner.requests.some(({ inputs: given }) => given.get('past_key_values.0.key')!.shape[2] === 0)).toBe(true);
+  });
+
+  it('a model without a cache reads everything again', async () => {
+    const signature = signatureOf(inputs, outputs.slice(0, 1));
+    const inner = fakeModel(signature, counting);
+    const model = textGeneration.lift(inner, {}, factsOf(signature, { artifact: files }));
+    await ask(model, { prompt: 'x', maxTokens: 3 });
+    expect(inner.requests.map(({ inputs: given }) => given.get('input_ids')!.shape)).toEqual([[1, 1], [1, 2], [1, 3]]);
+  });
+
+  it('a cache that is not continued is a mistake of the model', () => {
+    const signature = signatureOf([...inputs, cache('past_key_values.0.key')], outputs.slice(0, 1));
+    expect(() => textGeneration.lift(fakeModel(signature, counting), {}, factsOf(signature, { artifact: files }))).toThrow(/no output 'present\.0\.key'/);
   });
 });
 
