@@ -10,7 +10,7 @@ import torch
 # What no program for inference calls, or what is refused by name anyway.
 LEFT_OUT = re.compile(
     r'backward|_out$|^aten::_(?!to_copy)\w+_copy$|^aten::_(?:foreach|fused|sparse|nested|cudnn|mps|mkldnn|cslt|test|philox|sobol|amp|efficient|flash|validate|fake_quantize|cufft|dyn_quant|weight_int|scaled_mm|scaled_grouped|grouped)'
-    r'|^aten::_?(?:sparse|cudnn|miopen|mkldnn|mps|quantized|q_|fbgemm|to_sparse|to_mkldnn|ccol|crow|col_indices|row_indices|sym_constrain|rand_like|special_(?:bessel|modified|chebyshev|hermite|laguerre|legendre|scaled|shifted|spherical|airy))'
+    r'|^aten::_?(?:sparse|cudnn|miopen|mkldnn|mps|quantized|q_|fbgemm|to_sparse|to_mkldnn|ccol|crow|col_indices|row_indices|sym_constrain|special_(?:bessel|modified|chebyshev|hermite|laguerre|legendre|scaled|shifted|spherical|airy))'
 )
 KEPT_PRIVATE = set('''_adaptive_avg_pool2d _adaptive_avg_pool3d _assert_async _assert_scalar _assert_tensor_metadata _cast_Byte _cast_Char _cast_Double _cast_Float _cast_Half _cast_Int
 _cast_Long _cast_Short _conj _convolution _convolution_mode _dim_arange _embedding_bag _embedding_bag_forward_only _euclidean_dist _fft_c2c _fft_c2r _fft_r2c _functional_assert_async

@@ -9,7 +9,7 @@ import type { Lowering, LoweringContext, Lowerings } from '../lowering.ts';
 import { GraphScalar, type AtenScalar, type AtenTensor } from '../value.ts';
 import { computingType, filledLike } from './elementwise.ts';
 
-const { BOOL, DOUBLE, FLOAT, INT32, INT64 } = ElementType;
+const { BOOL, FLOAT, INT32, INT64 } = ElementType;
 
 /** Sizes and a number: a constant where both are known and it is small, else made when the graph runs. */
 export function filled(context: LoweringContext, sizes: readonly Index[], value: AtenScalar, elementType: number): Value {
@@ -157,5 +157,4 @@ export const creation: Lowerings = {
   'complex': (context) => {
     throw context.refuse('it makes complex numbers');
   },
-  'scalar_tensor.double': (context, given) => context.cast(context.operand(given.scalar('s'), DOUBLE), given.elementType() ?? FLOAT),
 };

@@ -254,7 +254,6 @@ export const functions: Lowerings = {
   },
   'prelu': prelu,
   '_prelu_kernel': ({ graph }, given) => graph.node('PRelu', [given.value('self'), given.value('weight')], {}),
-  'softsign': onFloats((graph, x) => graph.op.softsign(x)),
   'log_sigmoid': onFloats((graph, x) => graph.op.neg(graph.op.softplus(graph.op.neg(x)))),
   'softshrink': shrink(true),
   'hardshrink': shrink(false),

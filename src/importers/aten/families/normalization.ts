@@ -90,7 +90,6 @@ function weightNorm(context: LoweringContext, given: AtenArguments): Value {
 
 export const normalization: Lowerings = {
   'batch_norm': stored,
-  'cudnn_batch_norm': stored,
   'native_batch_norm': (context, given, schema) => [stored(context, given, schema) as Value, null, null],
   '_native_batch_norm_legit_no_training': (context, given) => [batchNormalization(context, given), null, null],
   '_native_batch_norm_legit': (context, given, schema) => [stored(context, given, schema) as Value, null, null],
