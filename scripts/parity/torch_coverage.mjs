@@ -1,7 +1,8 @@
 /** Writes a table of results of one front end of PyTorch as a page of the docs. */
 import { writeFileSync } from 'node:fs';
 
-export function writeCoverage(cases, file, frontEnd) {
+/** `introduction`: what stands before the table, in Markdown. */
+export function writeCoverage(cases, file, frontEnd, introduction = '') {
   const rows = Object.entries(cases).map(([name, row]) => ({ group: name.slice(0, name.indexOf('/')), name: name.slice(name.indexOf('/') + 1), ...row }));
   const groups = [...new Set(rows.map((row) => row.group))];
   const count = (list, verdict) => list.filter((row) => row.verdict === verdict).length;
@@ -14,7 +15,7 @@ export function writeCoverage(cases, file, frontEnd) {
     file,
     `# What is imported from ${frontEnd}
 
-Models made by the real frameworks with random weights, saved, imported, run at two batch sizes from one import, and compared with PyTorch: numbers are within the noise of
+${introduction}Models made by the real frameworks with random weights, saved, imported, run at two batch sizes from one import, and compared with PyTorch: numbers are within the noise of
 float32 (PyTorch in float64 is the measure), whole numbers are equal, and so is the place of the largest. \`no export\` is what PyTorch itself could not save.
 
 | group | models | agree | refused by name | failed | no export | WRONG |

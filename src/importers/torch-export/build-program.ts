@@ -5,7 +5,7 @@ import { unknownDimension, type Dimension, type Shape } from '../../onnx/dimensi
 import { GraphBuilder, type Value } from '../../onnx/graph-builder.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
 import { version } from '../../version.ts';
-import { AtenTensor, AtenTuple, GraphScalar, describeValue, isScalar, toScalar, type AtenScalar, type AtenStorage, type AtenValue } from '../aten/value.ts';
+import { AtenTensor, AtenTuple, GraphScalar, describeValue, isScalar, toScalar, type AtenScalar, type AtenValue } from '../aten/value.ts';
 import { LoweringContext } from '../aten/lowering.ts';
 import { lowerings } from '../aten/registry.ts';
 import { scalarValue } from '../aten/arguments.ts';
@@ -199,15 +199,14 @@ class ProgramBuilder {
       if (target !== undefined && value instanceof AtenTensor && this.#context.read(value) === this.#context.read(target)) continue;
       throw this.#changes(name);
     }
-    for (const [name, tensor] of this.#weights) if (this.#written.has(tensor.storage)) throw this.#changes(name);
+    for (const [name, tensor] of this.#weights) if (this.#context.writtenStorages.has(tensor.storage)) throw this.#changes(name);
+    for (const { origin } of this.#context.writtenStorages) {
+      if (origin?.kind === 'input') this.#note(`The program writes into its input ${origin.name}; who calls the import keeps that tensor as it is.`);
+    }
   }
 
   #changes(name: string): ModelportError {
     return new ModelportError('INVALID_MODEL', `the program changes ${name} and would keep it for the next call, which a graph cannot: pass the state as an input and return it as an output`);
-  }
-
-  get #written(): ReadonlySet<AtenStorage> {
-    return this.#context.writtenStorages;
   }
 
   // ---- nodes

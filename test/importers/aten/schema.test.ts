@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bind, parseSchema, resolveOverload, schemaOf, schemasOf } from '../../../src/importers/aten/schema.ts';
+import { parseSchema, resolveOverload, schemaOf, schemasOf } from '../../../src/importers/aten/schema.ts';
 import { schemaTable } from '../../../src/importers/aten/schema-table.ts';
 import { lowerings } from '../../../src/importers/aten/registry.ts';
 import { promoteTypes, resultType } from '../../../src/importers/aten/promotion.ts';
@@ -48,7 +48,7 @@ describe('schemas', () => {
 
   it('takes the overload that PyTorch takes', () => {
     const x = tensor(FLOAT, 1);
-    const overload = (name: string, ...values: Parameters<typeof bind>[1]) => resolveOverload(name, values, new Map())?.schema.overload;
+    const overload = (name: string, ...values: Parameters<typeof resolveOverload>[1]) => resolveOverload(name, values, new Map())?.schema.overload;
     expect(overload('add', x, x)).toBe('Tensor');
     expect(overload('add', x, 1n)).toBe('Scalar');
     expect(overload('add', 1n, 2n)).toBe('int');

@@ -224,6 +224,19 @@ export const functions: Lowerings = {
     const inside = eps === undefined ? x : op.clip(x, eps, 1 - eps);
     return op.log(op.div(inside, op.sub(1, inside)));
   },
+  'logaddexp': (context, given) => {
+    const { op } = context.graph;
+    const [a, b] = [given.value('self'), given.value('other')];
+    // Equal infinities have no difference.
+    return op.where(op.equal(a, b), op.add(a, Math.LN2), op.add(op.max(a, b), log1p(context.graph, op.exp(op.neg(op.abs(op.sub(a, b)))))));
+  },
+  'isclose': (context, given) => {
+    const { op } = context.graph;
+    const [a, b] = [floats(context, given.tensor('self')), floats(context, given.tensor('other'))];
+    if (given.boolean('equal_nan')) throw context.refuse('it takes NaN for equal to NaN');
+    const near = op.lessOrEqual(op.abs(op.sub(a, b)), op.add(op.mul(op.abs(b), given.number('rtol')), given.number('atol')));
+    return op.or(op.equal(a, b), op.and(near, op.not(op.isInf(op.sub(a, b)))));
+  },
   'rad2deg': onFloats((graph, x) => graph.op.mul(x, 180 / Math.PI)),
   'deg2rad': onFloats((graph, x) => graph.op.mul(x, Math.PI / 180)),
   'isnan': finite((graph, x) => graph.op.isNaN(x), false),

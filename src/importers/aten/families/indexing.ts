@@ -308,6 +308,16 @@ export const indexing: Lowerings = {
     return context.shape(condition).map((_, axis) => context.tensor(op.gather(places, axis, 0)));
   },
   'masked_select': maskedSelect,
+  // The next element of the source wherever the mask is true.
+  'masked_scatter': (context, given) => {
+    const { op } = context.graph;
+    const self = given.tensor('self');
+    const x = context.read(self);
+    const mask = op.expand(context.cast(given.value('mask'), BOOL), op.shapeOf(x));
+    const order = op.max(op.sub(op.cumSum(op.reshape(op.cast(mask, INT64), [-1]), 0), 1n), 0n);
+    const source = op.reshape(context.cast(given.value('source'), self.elementType), [-1]);
+    return choose(context, mask, op.reshape(op.gather(source, order), op.shapeOf(x)), x);
+  },
   'bucketize.Tensor': (context, given) => bucket(context, given.value('self'), given.value('boundaries'), given.boolean('right'), given.boolean('out_int32') ? INT32 : INT64),
   'bucketize.Scalar': (context, given) => bucket(context, context.operand(given.scalar('self'), given.tensor('boundaries').elementType), given.value('boundaries'), given.boolean('right'), given.boolean('out_int32') ? INT32 : INT64),
   'searchsorted.Tensor': (context, given) => {
