@@ -29,13 +29,14 @@ const tiers: Record<string, string[]> = {
   clients: ['test/clients/**/*.test.ts'],
   browser: ['test/browser/**/*.test.ts'],
   containers: ['test/containers/**/*.test.ts'],
+  kubernetes: ['test/kubernetes/**/*.test.ts'],
 };
 
 export default defineConfig({
   plugins: [builtSources],
   test: {
     include: tiers[tier] ?? [],
-    exclude: tier === 'unit' ? ['test/clients/**', 'test/browser/**', 'test/containers/**', 'node_modules/**'] : ['node_modules/**'],
+    exclude: tier === 'unit' ? ['test/clients/**', 'test/browser/**', 'test/containers/**', 'test/kubernetes/**', 'node_modules/**'] : ['node_modules/**'],
     testTimeout: 30_000,
     // The check runs on shared machines: a test that fails there is tried again before it counts. By hand the first failure shows.
     retry: process.env['CI'] === undefined ? 0 : 2,
