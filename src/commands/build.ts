@@ -41,8 +41,8 @@ export function buildCommand(): Command {
     .option('--push', 'send it to the registry that the name tells')
     .option('-o, --output <place>', 'oci:FOLDER, oci-archive:FILE or docker-archive:FILE. Default: an OCI archive in this folder')
     .option('--load', 'hand it to the Docker or podman of this machine')
-    .option('--platform <list>', 'linux/amd64, linux/arm64, or both with a comma. Default: what this machine is', defaultPlatform())
-    .option('--base <name>', 'debian (pinned packages), host (libraries of this machine), an image in a registry (host/name@sha256:…) or an OCI layout (oci:FOLDER)', 'debian')
+    .option('--platform <list>', 'linux/amd64, linux/arm64, or all. Default: what this machine is', defaultPlatform())
+    .option('--base <name>', 'debian (pinned packages), host (libraries of this machine), an image (host/name@sha256:…) or an OCI layout (oci:FOLDER)', 'debian')
     .option('--node <version>', "Node's version in the image, or host for the one that runs this")
     .addOption(new Option('--compression <kind>', 'of all layers but weights').choices(['gzip', 'zstd', 'none']).default('gzip'))
     .option('--compression-level <1-9>', 'of gzip', parsePositiveInteger, 6)
@@ -67,7 +67,7 @@ export function buildCommand(): Command {
       `
 Examples:
   modelport build ./models -t me/app:1
-  modelport build ./models -t ghcr.io/me/app:1 --push --platform linux/amd64,linux/arm64
+  modelport build ./models -t ghcr.io/me/app:1 --push --platform all
   modelport build model.onnx -o docker-archive:app.tar
   modelport build ./models --dry-run
   modelport build ./models --bundle -o oci-archive:models.tar

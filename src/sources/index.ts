@@ -2,7 +2,8 @@
 import type { Source } from '../source.ts';
 import { file } from './file/file.ts';
 import { http, https } from './http/http.ts';
+import { huggingFace } from './hugging-face/hugging-face.ts';
 import { npm } from './npm/npm.ts';
 import { pypi } from './pypi/pypi.ts';
 
-export const sources: readonly Source[] = [file, http, https, npm, pypi];
+export const sources: readonly Source[] = [file, http, https, huggingFace, npm, pypi];

@@ -2,11 +2,11 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const packages: Readonly<Record<string, string>> = { 'docker-registry': 'docker-registry', skopeo: 'skopeo', runc: 'runc', htpasswd: 'apache2-utils' };
+const packages: Readonly<Record<string, string>> = { 'docker-registry': 'docker-registry', skopeo: 'skopeo', runc: 'runc', htpasswd: 'apache2-utils', dockerd: 'docker.io' };
 
 function has(program: string): boolean {
   try {
@@ -47,6 +47,48 @@ export async function freePort(): Promise<number> {
 export async function until(what: string, check: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
   for (const end = performance.now() + timeoutMs; performance.now() < end; await delay(50)) if (await check()) return;
   throw new Error(`${what} did not come about in ${timeoutMs / 1000} s`);
+}
+
+export interface RunningDocker {
+  /** Runs the command line with these arguments and gives what it printed. */
+  docker(...args: string[]): string;
+  readonly environment: Readonly<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
+/** A daemon of its own, with its own images and no network but the host's and none. */
+export async function startDocker(folder: string): Promise<RunningDocker> {
+  mkdirSync(folder, { recursive: true });
+  const host = `unix://${join(folder, 'docker.sock')}`;
+  const environment = { DOCKER_HOST: host, DOCKER_CONFIG: join(folder, 'config'), DOCKER_BUILDKIT: '0' };
+  let output = '';
+  const child = spawn('dockerd', ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid'), '-H', host, '--iptables=false', '--ip6tables=false', '--bridge=none'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4000)));
+  child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4000)));
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  // Debian's own command line fits its daemon; another in front of it may want more.
+  const program = existsSync('/usr/bin/docker') ? '/usr/bin/docker' : 'docker';
+  const docker = (...args: string[]): string => execFileSync(program, args, { encoding: 'utf8', env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+  await until('dockerd', () => {
+    if (child.exitCode !== null) throw new Error(`dockerd ended: ${output}`);
+    try {
+      docker('version');
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  return {
+    docker,
+    environment: { ...environment, PATH: `/usr/bin:${process.env['PATH']}` },
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+      // Its network namespaces stay mounted, and what is mounted can't be deleted.
+      const mounted = readFileSync('/proc/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((place) => place.startsWith(`${folder}/`));
+      for (const place of mounted.toReversed()) execFileSync('umount', ['-l', place], { stdio: 'ignore' });
+    },
+  };
 }
 
 export interface RunningRegistry {

@@ -149,6 +149,32 @@ describe('packages as sources', () => {
     await expect(fetchReference('npm:@team/model@1.2.3/m/model.tflite')).rejects.toThrow('has the sha512');
   });
 
+  it('hf: gets a file or a folder of a hub at a commit, with the token, and notices what was changed', async () => {
+    const commit = 'c'.repeat(40);
+    Object.assign(environment, { HF_ENDPOINT: `http://${host}`, HF_TOKEN: 'hf_x' });
+    let content = weights;
+    answer = (request, response) => {
+      const { pathname } = new URL(request.url!, 'http://x');
+      if (request.headers.authorization !== 'Bearer hf_x') return void response.writeHead(401).end();
+      if (pathname === '/api/models/team/net/revision/main') response.end(JSON.stringify({ sha: commit }));
+      else if (pathname === `/api/models/team/net/revision/${commit}`) response.end(JSON.stringify({ sha: commit }));
+      else if (pathname === `/api/models/team/net/tree/${commit}`) response.end(JSON.stringify([{ type: 'directory', path: 'onnx' }, { type: 'file', path: 'onnx/model.onnx', lfs: { oid: sha256 } }, { type: 'file', path: 'config.json' }]));
+      else if (pathname === `/team/net/resolve/${commit}/onnx/model.onnx`) response.end(content);
+      else if (pathname === `/team/net/resolve/${commit}/config.json`) response.end('{}');
+      else response.writeHead(404).end();
+    };
+    expect(await fetchReference('hf:team/net/onnx/model.onnx')).toEqual({ name: 'net', files: [['model.onnx', weights.toString('latin1')]] });
+    expect(notes).toEqual([`hf:team/net/onnx/model.onnx is not pinned: write @${commit} in it`]);
+    expect(await fetchReference(`hf:team/net@${commit}`)).toEqual({ name: 'net', files: [['onnx/model.onnx', weights.toString('latin1')], ['config.json', '{}']] });
+    expect(notes).toHaveLength(1);
+    await expect(fetchReference('hf:team/net/none.onnx')).rejects.toThrow('holds no none.onnx');
+    await expect(fetchReference('hf:team/other/x')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(fetchReference('hf:../net/x')).rejects.toMatchObject({ code: 'INVALID_USAGE' });
+    content = Buffer.from('changed');
+    await store.delete(`sha256:${sha256}`);
+    await expect(fetchReference('hf:team/net/onnx/model.onnx')).rejects.toThrow('but its index says');
+  });
+
   it('https and file: pins are kept, and what is not encrypted must be pinned', async () => {
     answer = (_request, response) => void response.end(weights);
     expect(await fetchReference(`http://${host}/a/vision.onnx#sha256=${sha256}`)).toMatchObject({ name: 'vision' });
