@@ -29,7 +29,7 @@ function call(run: Interpreter, namespace: string, name: string, args: readonly 
   if (name === 'warn') return null;
   for (const argument of [...args, ...keywords.values()]) {
     if (argument instanceof Absent && name !== 'format') throw run.refuse(argument.reason);
-    const reason = typeof argument === 'object' && argument !== null ? run.unusable.get(argument) : undefined;
+    const reason = typeof argument === 'object' && argument !== null ? run.heap.unusable.get(argument) : undefined;
     if (reason !== undefined) throw run.refuse(reason);
   }
   if (namespace === 'prepacked') {

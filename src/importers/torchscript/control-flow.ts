@@ -179,7 +179,7 @@ function joinContainer(run: Interpreter, merge: Merge, target: Changeable, yes: 
 }
 
 function unusable(run: Interpreter, target: object): () => void {
-  return () => void run.unusable.set(target, 'a list or dict has more entries on one path than on the other, and which one depends on the input');
+  return () => void run.heap.unusable.set(target, 'a list or dict has more entries on one path than on the other, and which one depends on the input');
 }
 
 // ---- loops

@@ -13,6 +13,10 @@ export type Changes = ReadonlyMap<Changeable, State>;
 export class Heap {
   /** Lists and dicts that the model keeps from call to call. */
   readonly lasting = new WeakSet<Changeable>();
+  /** Lists and dicts that must not be used any more: why. */
+  readonly unusable = new WeakMap<object, string>();
+  /** Lists and dicts that perhaps are the same one. */
+  readonly #links = new WeakMap<Changeable, Set<Changeable>>();
   readonly #refuse: (problem: string) => Error;
   #before: Map<Changeable, State> | undefined;
 
@@ -24,6 +28,23 @@ export class Heap {
   changing(target: Changeable): void {
     if (this.lasting.has(target)) throw this.#refuse('it changes a list or dict that the model keeps from one call to the next, which is not imported');
     if (this.#before?.has(target) === false) this.#before.set(target, stateOf(target));
+    const seen = new Set<Changeable>([target]);
+    for (const same of seen) {
+      for (const other of this.#links.get(same) ?? []) {
+        if (seen.has(other)) continue;
+        seen.add(other);
+        this.unusable.set(other, 'it uses a list or dict that perhaps is the same as one that was changed; which one depends on the input');
+      }
+    }
+  }
+
+  /** Whether the two are one depends on the input: where one is changed, the other must not be used any more. */
+  link(a: Changeable, b: Changeable): void {
+    for (const [from, to] of [[a, b], [b, a]] as const) {
+      const known = this.#links.get(from);
+      if (known === undefined) this.#links.set(from, new Set([to]));
+      else known.add(to);
+    }
   }
 
   /** Runs a body and tells what it changed; everything is put back. Nests. */

@@ -26,8 +26,6 @@ export class Interpreter {
   readonly archive: ScriptArchive;
   readonly heap: Heap;
   readonly frames: Frame[] = [];
-  /** Lists and dicts that differ between paths in a way that no graph can hold: why. */
-  readonly unusable = new WeakMap<object, string>();
   readonly weights: ValueLoader;
   readonly constants: ValueLoader;
   /** Set while inputs are guessed. */

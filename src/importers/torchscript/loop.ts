@@ -162,21 +162,28 @@ function attemptLoop(run: Interpreter, frame: Frame, statement: LoopStatement, {
   for (const [index, container] of containers.entries()) setContainer(run, container, containerForms[index]!.make(parts[names.length + index]!));
 }
 
-/** How much of the memory that variables lead to must not be read any more. */
+/** How much of the memory, and how many of the lists, that variables lead to must not be read any more. */
 function unclearMemory(run: Interpreter): number {
   const seen = new Set<AtenStorage>();
+  const unusable = new Set<object>();
   const visit = (value: ScriptValue): void => {
+    if (typeof value === 'object' && value !== null && run.heap.unusable.has(value)) unusable.add(value);
     if (value instanceof AtenTensor) seen.add(value.storage);
     else if (value instanceof AtenTuple) value.items.forEach(visit);
     else if (Array.isArray(value)) value.forEach(visit);
     else if (value instanceof ScriptDict) [...value.entries.values()].forEach(visit);
   };
   for (const { variables } of run.frames) for (const value of variables.values()) visit(value);
-  return [...seen].filter((storage) => storage.unclear !== undefined).length;
+  return unusable.size + [...seen].filter((storage) => storage.unclear !== undefined).length;
 }
 
 /** A list that grows in a loop, on its way to becoming a sequence. One loop is followed at a time. */
 let pending: { readonly list: AtenValue[]; readonly state: readonly AtenValue[] } | undefined;
+
+function linked<T extends Changeable>(run: Interpreter, made: T, source: Changeable): T {
+  run.heap.link(made, source);
+  return made;
+}
 
 function link(a: AtenTensor, b: AtenTensor): void {
   a.storage.perhapsSame.add(b.storage);
@@ -235,7 +242,7 @@ function formOf(run: Interpreter, value: ScriptValue, what: string, learn: (like
   if (value instanceof TensorSequence) {
     return {
       values: [value.value],
-      make: ([made]) => new TensorSequence(made!, value.elementType, value.rank),
+      make: ([made]) => linked(run, new TensorSequence(made!, value.elementType, value.rank), value),
       take: (now) => (now instanceof TensorSequence && now.elementType === value.elementType && now.rank === value.rank ? [now.value] : mismatch(now)),
     };
   }
@@ -247,8 +254,8 @@ function formOf(run: Interpreter, value: ScriptValue, what: string, learn: (like
       make(values) {
         let at = 0;
         const made = forms.map((form) => asAten(form.make(values.slice(at, (at += form.values.length)))));
-        if (value instanceof ScriptDict) return new ScriptDict([...value.entries.keys()].map((key, index) => [key, made[index]!]));
-        if (Array.isArray(value)) return made;
+        if (value instanceof ScriptDict) return linked(run, new ScriptDict([...value.entries.keys()].map((key, index) => [key, made[index]!])), value);
+        if (Array.isArray(value)) return linked(run, made, value);
         return value instanceof NamedTuple ? new NamedTuple(value.type, value.fields, made) : new AtenTuple(made);
       },
       take(now, contents, graph) {

@@ -1,9 +1,9 @@
 /** Values that several paths lead to: what goes through the outputs of an If, or is carried by a Loop. */
-import { scalar } from '../../onnx/constant-tensor.ts';
-import { constantTensor } from '../../onnx/constant-tensor.ts';
+import { constantTensor, scalar } from '../../onnx/constant-tensor.ts';
 import { ElementType } from '../../onnx/data-type.ts';
 import type { GraphBuilder, Value } from '../../onnx/graph-builder.ts';
 import { AtenTensor, AtenTuple, GraphScalar, toScalar, type AtenScalar } from '../aten/value.ts';
+import type { Changeable } from './heap.ts';
 import type { Interpreter } from './interpreter.ts';
 import { isNumber, scalarType } from './program-numbers.ts';
 import { Absent, NamedTuple, ScriptDict, TensorSequence, asAten, type ScriptValue } from './script-value.ts';
@@ -26,10 +26,6 @@ export function readContents(run: Interpreter, values: Iterable<ScriptValue>): C
   };
   for (const value of values) visit(value);
   return contents;
-}
-
-export interface Path {
-  readonly contents: Contents;
 }
 
 /** Collects what the branches of an If give, and makes values of what comes out. */
@@ -75,16 +71,16 @@ export class Merge {
     }
     if (Array.isArray(yes) && Array.isArray(no) && yes.length === no.length) {
       const items = yes.map((item, index) => this.plan(item, no[index]!));
-      return (outputs) => items.map((item) => asAten(item(outputs)));
+      return (outputs) => this.#linked(items.map((item) => asAten(item(outputs))), yes, no);
     }
     if (yes instanceof ScriptDict && no instanceof ScriptDict && [...yes.entries.keys()].join('\0') === [...no.entries.keys()].join('\0')) {
       const items = [...yes.entries].map(([key, item]) => [key, this.plan(item, no.entries.get(key)!)] as const);
-      return (outputs) => new ScriptDict(items.map(([key, item]) => [key, item(outputs)]));
+      return (outputs) => this.#linked(new ScriptDict(items.map(([key, item]) => [key, item(outputs)])), yes, no);
     }
     if (yes instanceof TensorSequence && no instanceof TensorSequence && yes.elementType === no.elementType && yes.rank === no.rank) {
       const { elementType, rank } = yes;
       const place = this.slot(() => yes.value, () => no.value);
-      return (outputs) => new TensorSequence(outputs[place]!, elementType, rank);
+      return (outputs) => this.#linked(new TensorSequence(outputs[place]!, elementType, rank), yes, no);
     }
     const absent = new Absent(`a variable is ${this.#run.describe(yes)} on one path and ${this.#run.describe(no)} on the other, and which one depends on the input`);
     return () => absent;
@@ -125,6 +121,11 @@ export class Merge {
     b.storage.perhapsSame.add(a.storage);
   }
 
+  #linked<T extends Changeable>(made: T, ...sources: readonly Changeable[]): T {
+    for (const source of sources) this.#run.heap.link(made, source);
+    return made;
+  }
+
   #number(yes: AtenScalar, no: AtenScalar): (outputs: readonly Value[]) => ScriptValue {
     const type = scalarType(yes);
     if (type !== scalarType(no)) {
@@ -163,7 +164,7 @@ export class Merge {
       const items = (Array.isArray(value) ? value : value.items).map((item) => this.#oneOnly(item, path));
       return (outputs) => {
         const made = items.map((item) => asAten(item(outputs)));
-        if (Array.isArray(value)) return made;
+        if (Array.isArray(value)) return this.#linked(made, value);
         return value instanceof NamedTuple ? new NamedTuple(value.type, value.fields, made) : new AtenTuple(made);
       };
     }

@@ -67,12 +67,6 @@ function roundsDown(a: Value, b: Value): boolean {
   return size !== undefined && isNeverNegative(size) && typeof divisor === 'number' && divisor > 0;
 }
 
-function power(a: bigint, b: bigint, context: LoweringContext): AtenScalar {
-  if (b < 0n) return Number(a) ** Number(b);
-  if (b > 64n && (a < -1n || a > 1n)) throw context.refuse('it raises an int to a power beyond 64 bits');
-  return wrap(a ** b);
-}
-
 const comparison = (test: (a: number | bigint, b: number | bigint) => boolean, operator: 'equal' | 'less' | 'lessOrEqual' | 'greater' | 'greaterOrEqual', whenSame: boolean): Binary => {
   const rule = binary({ ints: test, floats: test, graph: ({ graph }, a, b) => graph.op[operator](a, b) });
   return (a, b, context) => {
@@ -106,7 +100,8 @@ export const arithmetic = {
     floats: floorMod,
     graph: ({ graph: { op } }, a, b, type) => (type === 'int' && roundsDown(a, b) ? op.sub(a, op.mul(op.div(a, b), b)) : op.floorMod(a, b)),
   }),
-  pow: binary({ ints: power, floats: (a, b) => a ** b, graph: ({ graph }, a, b) => graph.op.pow(a, b) }),
+  // The first overload that takes two ints gives a float.
+  pow: binary({ floats: (a, b) => a ** b, graph: ({ graph }, a, b) => graph.op.pow(a, b), alwaysFloat: true }),
   min: binary({ ints: (a, b) => (a < b ? a : b), floats: Math.min, graph: ({ graph }, a, b) => graph.op.min(a, b) }),
   max: binary({ ints: (a, b) => (a > b ? a : b), floats: Math.max, graph: ({ graph }, a, b) => graph.op.max(a, b) }),
   eq: comparison((a, b) => a === b, 'equal', true),
