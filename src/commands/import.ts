@@ -31,7 +31,7 @@ Examples:
   modelport import booster.ubj -o models/booster
   modelport import traced.pt -o models/net --input 'x:f32[batch,3,224,224]'
   modelport import weights.pth --architecture resnet18 -o models/resnet
-  modelport import model.pt2 -o models/net --sample inputs.npz --expect outputs.npz
+  modelport import model.pt2 -o net --sample inputs.npz --expect outputs.npz
 `,
     )
     .action(async (file: string, options: Options) => {

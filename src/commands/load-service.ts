@@ -74,7 +74,9 @@ export async function forgetLoadedServices(): Promise<void> {
 }
 
 async function bundle(path: string): Promise<{ readonly text: string; readonly files: readonly string[] }> {
-  const esbuild = await import('esbuild');
+  const esbuild = await import('esbuild').catch((cause: unknown) => {
+    throw new ModelportError('MISSING_DEPENDENCY', 'services in TypeScript need esbuild, which is not installed here: npm install esbuild', { cause });
+  });
   const read = new Set<string>([path]);
   try {
     const result = await esbuild.build({
