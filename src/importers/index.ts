@@ -17,7 +17,7 @@ export interface KnownImporter extends Pick<Importer, 'name'> {
 export const importers: readonly KnownImporter[] = [
   { name: 'xgboost', extensions: ['.ubj'], defaultFiles: ['model.ubj', 'model.json'], load: async () => (await import('./xgboost/xgboost.ts')).xgboost },
   { name: 'lightgbm', extensions: [], defaultFiles: ['model.txt'], load: async () => (await import('./lightgbm/lightgbm.ts')).lightgbm },
-  { name: 'catboost', extensions: ['.cbm'], defaultFiles: ['model.json'], load: async () => (await import('./catboost/catboost.ts')).catboost },
+  { name: 'catboost', extensions: ['.cbm'], defaultFiles: ['model.cbm', 'model.json'], load: async () => (await import('./catboost/catboost.ts')).catboost },
   { name: 'sklearn', extensions: ['.joblib', '.pkl', '.pickle'], defaultFiles: ['model.joblib', 'model.pkl', 'model.pickle'], load: async () => (await import('./sklearn/sklearn.ts')).sklearn },
   { name: 'torch-export', extensions: ['.pt2'], defaultFiles: ['model.pt2'], load: async () => (await import('./torch-export/torch-export.ts')).torchExport },
   { name: 'torchscript', extensions: ['.pt', '.pth', '.ptl'], defaultFiles: ['model.pt', 'model.pth', 'model.ptl'], declaresInputs: true, load: async () => (await import('./torchscript/torchscript.ts')).torchScript },
