@@ -23,6 +23,8 @@ export interface PlannedApplication {
   readonly models: readonly FoundModel[];
   /** Services, as paths below the root. */
   readonly services: readonly string[];
+  /** The folders of services on this machine, where they have a package.json. */
+  readonly serviceFolders: readonly string[];
 }
 
 const serviceEndings = new Set(['.ts', '.mts', '.js', '.mjs']);
@@ -32,6 +34,7 @@ export async function planApplication(paths: readonly string[], options: Applica
   const files = new Map<string, PlannedFile>();
   const models: FoundModel[] = [];
   const services: string[] = [];
+  const serviceFolders = new Set<string>();
   const add = (file: PlannedFile): void => {
     const other = files.get(file.path);
     if (other !== undefined && other.source !== file.source) throw new ModelportError('INVALID_USAGE', `${other.source} and ${file.source} both want to be ${file.path}: build them apart, or rename one`, { at: file.path });
@@ -45,6 +48,7 @@ export async function planApplication(paths: readonly string[], options: Applica
       const folder = dirname(path);
       for (const file of await listApplicationFiles(folder, options)) add({ ...file, path: `app/${file.path}` });
       services.push(`app/${basename(path)}`);
+      if ((await stat(join(folder, 'package.json')).catch(() => undefined))?.isFile() === true) serviceFolders.add(await realpath(folder));
       continue;
     }
     const found = [...(await findModels([path], { formats, foreignConfigs })).models.values()];
@@ -64,7 +68,7 @@ export async function planApplication(paths: readonly string[], options: Applica
     if (names.has(name)) throw new ModelportError('INVALID_USAGE', `two models are called '${name}': rename one`, { at: name });
     names.add(name);
   }
-  return { files: [...files.values()].sort((left, right) => (left.path < right.path ? -1 : 1)), models, services };
+  return { files: [...files.values()].sort((left, right) => (left.path < right.path ? -1 : 1)), models, services, serviceFolders: [...serviceFolders] };
 }
 
 function isDefaultFile(name: string): boolean {

@@ -56,12 +56,13 @@ export async function planPlatform(platform: Platform, application: PlannedAppli
   const nodePlatform: NodePlatform = { os: 'linux', cpu };
   const node = await planNode(options, nodePlatform, store, context);
   const modelport = await planModelport(options.packageRoot, nodePlatform, options.compression, store, context);
-  const base = await planBase(options, platform, [node.source, ...modelport.natives], context);
-  for (const native of modelport.natives) await checkArchitecture(native, platform);
-  const layers = [...(base.layer === undefined ? [] : [base.layer]), { ...node.layer, compression: options.compression }, modelport.layer, ...applicationLayers(application.files, options)];
+  const service = await planServicePackages(application.serviceFolders, nodePlatform, options.compression, store, context);
+  const base = await planBase(options, platform, [node.source, ...modelport.natives, ...service.natives], context);
+  for (const native of [...modelport.natives, ...service.natives]) await checkArchitecture(native, platform);
+  const layers = [...(base.layer === undefined ? [] : [base.layer]), { ...node.layer, compression: options.compression }, modelport.layer, ...service.layers, ...applicationLayers(application.files, options)];
   return {
     plan: { platform, ...(base.image === undefined ? {} : { base: base.image }), layers: layers.map((layer) => (layer.title.startsWith('base ') ? { ...layer, compression: options.compression } : layer)) },
-    components: [...base.components, { kind: 'runtime', name: 'node', version: node.version, licence: 'MIT' }, ...modelport.packages.map(({ name, version, licence }): Component => ({ kind: 'npm', name, version, ...(licence === undefined ? {} : { licence }) }))],
+    components: [...base.components, { kind: 'runtime', name: 'node', version: node.version, licence: 'MIT' }, ...[...modelport.packages, ...service.packages].map(({ name, version, licence }): Component => ({ kind: 'npm', name, version, ...(licence === undefined ? {} : { licence }) }))],
     program: modelport.program,
   };
 }
@@ -113,17 +114,40 @@ async function planModelport(root: string, platform: NodePlatform, compression: 
   const place = root === topFolder(root) ? modelportRoot : `${modelportRoot}/${root.slice(topFolder(root).length + 1)}`;
   const shipped = (path: string): boolean => path === 'package.json' || (document.files.some((folder) => path === folder || path.startsWith(`${folder}/`)) && !/\.(?:d\.[cm]?ts|map|md)$/.test(path));
   entries.push(...(await packageEntries(root, place, shipped)));
-  for (const found of packages) {
-    const into = `${modelportRoot}/${found.place}`;
-    if (found.directory === undefined) {
-      const files = await npmFiles(found.name, found.version, store, context);
-      for (const { path, source } of files) if (isNeeded(found.name, path)) entries.push({ path: `${into}/${path}`, type: 'file', source });
-    } else entries.push(...(await packageEntries(found.directory, into, (path) => isNeeded(found.name, path))));
-  }
+  for (const found of packages) entries.push(...(await packageFiles(found, `${modelportRoot}/${found.place}`, store, context)));
   const runtime = packages.some(({ name }) => name === `@modelport/onnxruntime-linux-${platform.cpu}`) ? [] : await developmentRuntime(root, platform);
   entries.push(...runtime);
-  const natives = entries.flatMap(({ path, source }) => (source !== undefined && /\.node$|\.so(?:\.\d+)*$/.test(path) ? [source] : []));
-  return { packages, natives, program: `/${place}/dist/cli.js`, layer: { title: `modelport ${document.version} and its dependencies`, compression, entries: async () => entries } };
+  return { packages, natives: nativesOf(entries), program: `/${place}/dist/cli.js`, layer: { title: `modelport ${document.version} and its dependencies`, compression, entries: async () => entries } };
+}
+
+interface ServicePackages {
+  readonly layers: readonly LayerPlan[];
+  readonly packages: readonly ProductionPackage[];
+  readonly natives: readonly string[];
+}
+
+/** What the package.json of a service names, beside the service; Modelport itself is there already. */
+async function planServicePackages(folders: readonly string[], platform: NodePlatform, compression: Compression, store: ContentStore, context: SourceContext): Promise<ServicePackages> {
+  const entries: LayerEntry[] = [];
+  const all: ProductionPackage[] = [];
+  for (const folder of folders) {
+    const packages = (await findProductionPackages(folder, platform)).filter(({ name }) => name !== 'modelport');
+    all.push(...packages);
+    for (const found of packages) entries.push(...(await packageFiles(found, `app/${found.place}`, store, context)));
+  }
+  const layers = entries.length === 0 ? [] : [{ title: "the service's dependencies", compression, entries: async () => entries }];
+  return { layers, packages: all, natives: nativesOf(entries) };
+}
+
+/** From this machine, or from the registry for another platform. */
+async function packageFiles(found: ProductionPackage, into: string, store: ContentStore, context: SourceContext): Promise<LayerEntry[]> {
+  if (found.directory !== undefined) return await packageEntries(found.directory, into, (path) => isNeeded(found.name, path));
+  const files = await npmFiles(found.name, found.version, store, context);
+  return files.filter(({ path }) => isNeeded(found.name, path)).map(({ path, source }) => ({ path: `${into}/${path}`, type: 'file', source }));
+}
+
+function nativesOf(entries: readonly LayerEntry[]): string[] {
+  return entries.flatMap(({ path, source }) => (source !== undefined && /\.node$|\.so(?:\.\d+)*$/.test(path) ? [source] : []));
 }
 
 /** In a checkout ONNX Runtime's library lies in a package that holds those of all systems: the one that is wanted, as the published package would have it. */
