@@ -38,7 +38,7 @@ function place(path: string): { layer: string; home: string } {
 }
 
 /** Folders beside extensions that hold what siblings share. They are known by name, so that a new one is a decision. */
-const shared = ['tasks/audio', 'tasks/image', 'tasks/table', 'tasks/classification', 'tasks/request', 'tasks/text', 'sources/package', 'importers/aten', 'importers/trees'];
+const shared = ['tasks/audio', 'tasks/image', 'tasks/table', 'tasks/classification', 'tasks/request', 'tasks/text', 'sources/package', 'importers/aten', 'importers/trees', 'protocols/json'];
 
 const foundation = ['lib', 'vocabulary'];
 const allowed: Readonly<Record<string, readonly string[]>> = {

@@ -5,7 +5,7 @@ import { suggestName } from '../../lib/suggest-name.ts';
 import { createLog } from '../../observability/log.ts';
 import type { HttpResponse } from '../../protocol.ts';
 import { inferHandler } from '../../protocols/open-inference/infer-route.ts';
-import { plain } from '../../protocols/predict/plain.ts';
+import { plain } from '../../protocols/json/plain.ts';
 import { findModels } from '../../serving/model-layout.ts';
 import { version } from '../../version.ts';
 import { createRepository, foreignConfigs, formats } from '../compose.ts';

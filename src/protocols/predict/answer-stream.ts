@@ -5,7 +5,7 @@ import { AsyncQueue } from '../../lib/async-queue.ts';
 import { joinReady } from '../../lib/join-ready.ts';
 import { sseMessage } from '../../lib/server-sent-events.ts';
 import type { HttpRequest, HttpResponse } from '../../protocol.ts';
-import { plain } from './plain.ts';
+import { plain } from '../json/plain.ts';
 
 export type StreamFormat = 'events' | 'lines';
 

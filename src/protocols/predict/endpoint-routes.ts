@@ -8,7 +8,7 @@ import { acceptedStream, acceptsOnlyJson, streamAnswer } from './answer-stream.t
 import { describeEndpoint } from './describe-endpoint.ts';
 import { endpointErrorResponse, locateProblems } from './endpoint-errors.ts';
 import { planEndpoint, type EndpointPlan } from './endpoint-plan.ts';
-import { plain } from './plain.ts';
+import { plain } from '../json/plain.ts';
 import { readEndpointRequest, type EndpointRequest } from './read-endpoint-request.ts';
 
 export const endpointRoutes: Protocol = {

@@ -5,7 +5,7 @@ import { InvalidValueError } from '../../value-problem.ts';
 import { isList, type EndpointPlan, type PlacedInput } from './endpoint-plan.ts';
 import { set } from './form-fields.ts';
 import { readParts } from './multipart.ts';
-import { parseJson } from './parse-json.ts';
+import { parseJson } from '../json/parse-json.ts';
 import { pythonJsonError } from './python-json-error.ts';
 
 export interface EndpointRequest {

@@ -5,7 +5,7 @@ import type { HttpRequest } from '../../protocol.ts';
 import { fieldsValue } from './form-fields.ts';
 import { fileProperty, type InputProperty } from './input-schema.ts';
 import { readMultipart } from './multipart.ts';
-import { parseJson } from './parse-json.ts';
+import { parseJson } from '../json/parse-json.ts';
 
 /** Throws `INVALID_REQUEST` where the body can't be read, `UNSUPPORTED_MEDIA_TYPE` where its form is none of ours. */
 export async function readValue(request: HttpRequest, properties: readonly InputProperty[]): Promise<unknown> {

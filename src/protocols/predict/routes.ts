@@ -12,7 +12,7 @@ import { problemsOf } from '../../value-problem.ts';
 import { acceptedStream, streamAnswer } from './answer-stream.ts';
 import { describePredict } from './describe.ts';
 import { inputProperties } from './input-schema.ts';
-import { plain } from './plain.ts';
+import { plain } from '../json/plain.ts';
 import { readValue } from './read-value.ts';
 
 export function routes(context: ProtocolContext): Route[] {

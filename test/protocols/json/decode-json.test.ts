@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decodeJson } from '../../../src/protocols/predict/decode-json.ts';
+import { decodeJson } from '../../../src/protocols/json/decode-json.ts';
 
 const decode = (text: string): unknown => decodeJson(new TextEncoder().encode(text));
 

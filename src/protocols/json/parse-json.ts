@@ -1,4 +1,4 @@
-/** JSON bodies of the predict door, large ones in a thread. */
+/** JSON bodies, large ones in a thread. */
 import { fromPlainError, ModelportError, type PlainError } from '../../errors.ts';
 import { ThreadPool } from '../../lib/thread-pool.ts';
 import { decodeJson } from './decode-json.ts';
