@@ -3,7 +3,7 @@
  * import. Both are compared with torch in float64: the largest difference may be a few times torch's own. Writes scripts/parity/results/torchscript.json,
  * which is also where a run that was stopped goes on, and the tables in docs/torchscript-coverage.md. Exit code 1 where an answer is wrong.
  *
- *     node scripts/parity/torchscript.mjs [--python PYTHON] [--only TEXT] [--again] [--refused] [--large] [--label NAME] [--keep FOLDER]
+ *     node scripts/parity/torchscript.mjs [--python PYTHON] [--only TEXT,TEXT] [--again] [--refused] [--large] [--label NAME] [--keep FOLDER]
  *
  * MODELPORT_TORCH_PYTHON names a Python with torch, torchvision, timm and transformers (default: python3). --refused tries again what was not equal.
  * --results names another file of results, for several runs at once; --dist another build.
@@ -213,7 +213,7 @@ const save = () => {
 };
 for (const [key, isLarge] of keys) {
   const known = results.rows[prefix + key];
-  if ((isLarge && options.large !== true) || (options.only !== undefined && !key.includes(options.only))) continue;
+  if ((isLarge && options.large !== true) || (options.only !== undefined && !options.only.split(',').some((part) => key.includes(part)))) continue;
   if (known !== undefined && options.again !== true && !(options.refused === true && known.outcome !== 'equal')) continue;
   child.stdin.write(`${key}\n`);
   const sample = await next();

@@ -20,15 +20,16 @@ warnings.filterwarnings('ignore')
 
 
 def load_cases():
-    try:
-        from torch_cases import cases
+    import torch_cases
 
-        return list(cases())
-    except Exception:
-        # Older frameworks have not everything: torchvision alone.
-        from torch_cases import torchvision_cases
-
-        return [case for case in torchvision_cases() if case.group == 'torchvision']
+    found = []
+    # Older Pythons have not every framework.
+    for group in (torch_cases.program_cases, torch_cases.torchvision_cases, torch_cases.transformers_cases, torch_cases.timm_cases):
+        try:
+            found.extend(group())
+        except ImportError:
+            pass
+    return found
 
 
 def flatten(value):
