@@ -21,7 +21,7 @@ export function parseOutput(text: string): Output {
   const kind = kinds.find((candidate) => candidate === text.slice(0, Math.max(0, colon)));
   const path = kind === undefined ? text : text.slice(colon + 1);
   if (kind !== undefined && path !== '') return { kind, path };
-  if (kind === undefined && /\.tar$/.test(path)) return { kind: 'oci-archive', path };
+  if (kind === undefined && path.endsWith('.tar')) return { kind: 'oci-archive', path };
   throw new ModelportError('INVALID_USAGE', `--output '${text}': write oci:FOLDER, oci-archive:FILE or docker-archive:FILE`);
 }
 

@@ -43,7 +43,7 @@ export async function packModels(paths: readonly string[], options: PackOptions)
       name,
       ...(options.tag === undefined ? {} : { version: options.tag }),
       ...(only?.config?.config.description === undefined || alone === undefined ? {} : { description: only.config.config.description }),
-      formats: [...new Set(application.models.map((model) => formatOf(model.file ?? model.config?.config.file ?? files.map(({ path }) => path).find((path) => /\.onnx$/.test(path)) ?? '')))].filter((format) => format !== ''),
+      formats: [...new Set(application.models.map((model) => formatOf(model.file ?? model.config?.config.file ?? files.map(({ path }) => path).find((path) => path.endsWith('.onnx')) ?? '')))].filter((format) => format !== ''),
       annotations: { 'org.modelport.version': version },
     },
     cache,

@@ -94,7 +94,7 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
     if (output !== undefined) await write(output, image, referrers, names, line);
     for (const [index, reference] of references.entries()) {
       if (flags.push !== true) break;
-      const client = new RegistryClient(reference.registry, { ...(flags.plainHttp === true ? { plainHttp: true } : {}) });
+      const client = new RegistryClient(reference.registry, flags.plainHttp === true ? { plainHttp: true } : {});
       clients.push(client);
       const { digest, sentBytes } = await pushContent(client, { ...reference, tag: reference.tag ?? 'latest' }, image.content, { referrers, progress: (done, total) => line.show(() => `push ${names[index]}  ${bar(done / Math.max(1, total), 24)}  ${humanBytes(done)} of ${humanBytes(total)}`) });
       line.clear();
@@ -162,7 +162,7 @@ async function resolveBase(flags: BuildFlags, platform: Platform, clients: Regis
     return await readBase(await layoutPlace(folder!, name), platform, base);
   }
   const reference = parseReferenceName(base);
-  const client = new RegistryClient(reference.registry, { ...(flags.plainHttp === true ? { plainHttp: true } : {}) });
+  const client = new RegistryClient(reference.registry, flags.plainHttp === true ? { plainHttp: true } : {});
   clients.push(client);
   try {
     return await readBase(registryPlace(client, reference), platform, showReference({ ...reference, digest: undefined }));
