@@ -1,10 +1,11 @@
 /**
  * Imports what torch.export saved of every case of torch_cases.py and compares the answers: one row a case. Goes on where it stopped.
- * Usage: npm run parity:torch-export [-- PATTERN]; MODELPORT_TORCH_PYTHON names a Python that has torch, torchvision, timm, transformers and safetensors.
+ * Usage: npm run parity:torch-export [-- PATTERN] [--again] [--operators] [--table]; --table writes the page alone.
+ * MODELPORT_TORCH_PYTHON names a Python that has torch, torchvision, timm, transformers and safetensors.
  * Results: scripts/parity/results/torch-export.json and docs/torch-export-coverage.md.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,9 +13,11 @@ import { torchExport } from '../../dist/importers/torch-export/torch-export.js';
 import { compareFile } from './torch_compare.mjs';
 import { writeCoverage } from './torch_coverage.mjs';
 
-const pattern = process.argv[2] ?? '';
+const pattern = process.argv[2]?.startsWith('--') === false ? process.argv[2] : '';
 const again = process.argv.includes('--again');
-const resultsFile = new URL('results/torch-export.json', import.meta.url);
+/** With --operators: one operator a program, and no table. */
+const byOperator = process.argv.includes('--operators');
+const resultsFile = new URL(byOperator ? 'results/torch-operators.json' : 'results/torch-export.json', import.meta.url);
 const folder = join(tmpdir(), `modelport-parity-torch-export-${process.pid}`);
 mkdirSync(folder, { recursive: true });
 const results = existsSync(resultsFile) ? JSON.parse(readFileSync(resultsFile, 'utf8')) : { cases: {} };
@@ -25,15 +28,17 @@ const save = () => {
   const current = existsSync(resultsFile) ? JSON.parse(readFileSync(resultsFile, 'utf8')).cases : {};
   results.cases = Object.fromEntries(Object.entries({ ...current, ...fresh }).sort(([a], [b]) => (a < b ? -1 : 1)));
   results.date = new Date().toISOString().slice(0, 10);
-  writeFileSync(resultsFile, `${JSON.stringify(results, undefined, 1)}\n`);
+  const beside = new URL(`${resultsFile.href}.${process.pid}`);
+  writeFileSync(beside, `${JSON.stringify(results, undefined, 1)}\n`);
+  renameSync(beside, realpathSync(existsSync(resultsFile) ? resultsFile : beside));
 };
 const fresh = {};
 
-for (let attempt = 0; attempt < 20; attempt++) {
+for (let attempt = 0; attempt < 20 && !process.argv.includes('--table'); attempt++) {
   const skip = join(folder, 'skip.json');
   writeFileSync(skip, JSON.stringify([...done]));
   let current;
-  const python = spawn(process.env['MODELPORT_TORCH_PYTHON'] ?? 'python3', [new URL('torch_export.py', import.meta.url).pathname, folder, '--only', pattern, '--skip', skip], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const python = spawn(process.env['MODELPORT_TORCH_PYTHON'] ?? 'python3', [new URL(byOperator ? 'torch_operators.py' : 'torch_export.py', import.meta.url).pathname, folder, '--only', pattern, '--skip', skip], { stdio: ['pipe', 'pipe', 'ignore'] });
   const code = new Promise((resolve) => python.on('close', resolve));
   for await (const line of createInterface({ input: python.stdout })) {
     if (!line.startsWith('{')) continue;
@@ -68,5 +73,5 @@ transforms, detection operators (NMS, RoIAlign, deformable convolution), custom 
 that perhaps shares memory with one that was written.
 
 `;
-if (process.argv.includes('--table') || Object.keys(fresh).length > 0) writeCoverage(results.cases, new URL('../../docs/torch-export-coverage.md', import.meta.url), 'torch.export', introduction);
+if (!byOperator && (process.argv.includes('--table') || Object.keys(fresh).length > 0)) writeCoverage(results.cases, new URL('../../docs/torch-export-coverage.md', import.meta.url), 'torch.export', introduction);
 process.exitCode = Object.values(results.cases).some(({ verdict }) => verdict === 'WRONG') ? 1 : 0;

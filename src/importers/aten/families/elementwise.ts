@@ -46,7 +46,7 @@ const sum =
     return promoted(context, operands, ([a, b], type) => {
       if (type === BOOL) {
         if (sign === -1) throw context.refuse('it subtracts truth values');
-        return context.graph.op.or(a!, b!);
+        return typeof alpha !== 'object' && Number(alpha) === 0 ? context.graph.op.or(a!, context.operand(false, BOOL)) : context.graph.op.or(a!, typeof alpha === 'object' ? context.graph.op.and(b!, context.operand(alpha, BOOL)) : b!);
       }
       const [first, second] = isReversed ? [b!, scaled(context, alpha, a!)] : [a!, scaled(context, alpha, b!)];
       return sign === 1 ? context.graph.op.add(first, second) : context.graph.op.sub(first, second);

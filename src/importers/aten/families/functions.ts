@@ -243,7 +243,7 @@ export const functions: Lowerings = {
   'isinf': finite((graph, x) => graph.op.isInf(x), false),
   'isfinite': finite((graph, x) => graph.op.not(graph.op.or(graph.op.isNaN(x), graph.op.isInf(x))), true),
   'nan_to_num': nanToNumber,
-  'relu': onNumbers((graph, x) => graph.op.relu(x)),
+  'relu': onNumbers((graph, x) => (isFloat(x.elementType) ? graph.op.relu(x) : graph.op.max(x, 0))),
   'relu6': (context, given) => context.call('aten::clamp', { self: given.any('self'), min: 0n, max: 6n }),
   'hardtanh': hardtanh,
   'gelu': ({ graph }, given) => graph.op.gelu(given.value('self'), given.text('approximate') as 'none' | 'tanh'),

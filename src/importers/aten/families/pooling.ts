@@ -71,6 +71,7 @@ function averagePool(context: LoweringContext, given: AtenArguments, axes: numbe
   const [result] = withBatch(context, given.value('self'), axes, (input) => {
     const { op } = context.graph;
     const { kernel, strides, pads, beyond } = poolOf(context, given, input, axes);
+    if (!isFloat(input.elementType)) throw context.refuse('it is covered for floats');
     const countsPads = given.boolean('count_include_pad');
     const divisor = given.optionalInteger('divisor_override');
     const padded = pads.some((pad) => pad > 0);
