@@ -8,6 +8,7 @@ import { GraphBuilder } from '../../onnx/graph-builder.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
 import { removeDeadCode } from '../../onnx/remove-dead-code.ts';
 import { shareSubexpressions } from '../../onnx/share-subexpressions.ts';
+import { version } from '../../version.ts';
 import { LoweringContext } from '../aten/lowering.ts';
 import { lowerings } from '../aten/registry.ts';
 import { AtenTensor, AtenTuple, GraphScalar } from '../aten/value.ts';
@@ -110,7 +111,7 @@ function follow(archive: ScriptArchive, plan: InputPlan, note: (sentence: string
   if (outputs.size === 0) throw run.refuse('forward gives no tensor');
   const inputs = new Set(inputNames(args));
   for (const [name, tensor] of outputs) graph.output(context.read(tensor), inputs.has(name) ? unique(`${name}_output`, outputs) : name);
-  return graph.build({ name: root.type.definition.name, producer: { name: 'modelport', version: '' }, docString: `${root.type.path} (TorchScript)`, metadata: { framework: 'torchscript', model: root.type.path.replace(/^__torch__\./, '').replaceAll(/___torch_mangle_\d+\./g, '') } });
+  return graph.build({ name: root.type.definition.name, producer: { name: 'modelport', version }, docString: `${root.type.path} (TorchScript)`, metadata: { framework: 'torchscript', model: root.type.path.replace(/^__torch__\./, '').replaceAll(/___torch_mangle_\d+\./g, '') } });
 }
 
 /** Names: of a dict its keys, of a NamedTuple its fields, else `output`, and with an index where there are several. */
