@@ -351,7 +351,10 @@ export class Interpreter {
   #construct(type: ScriptClass, args: readonly ScriptValue[], keywords: ReadonlyMap<string, ScriptValue>): ScriptValue {
     if (type.definition.base === 'NamedTuple') {
       const fields = [...type.definition.attributes.keys()];
-      return new NamedTuple(type, fields, fields.map((field, index) => asAten(args[index] ?? keywords.get(field) ?? this.fail(`${printable(type.path)} is made without ${printable(field)}`))));
+      return new NamedTuple(type, fields, fields.map((field, index) => {
+        const given = index < args.length ? args[index] : keywords.get(field);
+        return given === undefined ? this.fail(`${printable(type.path)} is made without ${printable(field)}`) : asAten(given);
+      }));
     }
     const object = new ScriptObject(type, new Map());
     if (type.definition.methods.has('__init__')) this.callMethod(object, '__init__', args, keywords);

@@ -301,7 +301,7 @@ export const operators: Readonly<Record<string, ProgramOperator>> = {
     dict((target, [key, fallback], run) => {
       const known = keyOf(run, key);
       if (!target.entries.has(known) && fallback === undefined) throw run.raised(`KeyError: ${String(known)}`);
-      const found = target.entries.get(known) ?? fallback!;
+      const found = target.entries.has(known) ? target.entries.get(known)! : fallback!;
       run.heap.changing(target);
       target.entries.delete(known);
       return found;
@@ -359,7 +359,10 @@ export const operators: Readonly<Record<string, ProgramOperator>> = {
   keys: dict(({ entries }) => [...entries.keys()]),
   values: dict(({ entries }) => [...entries.values()].map(asAten)),
   items: dict(({ entries }) => [...entries].map(([key, value]) => new AtenTuple([key, asAten(value)]))),
-  get: dict(({ entries }, [key, fallback], run) => entries.get(keyOf(run, key)) ?? fallback ?? null),
+  get: dict(({ entries }, [key, fallback = null], run) => {
+    const known = keyOf(run, key);
+    return entries.has(known) ? entries.get(known)! : fallback;
+  }),
   setdefault: dict((target, [key, fallback], run) => {
     const known = keyOf(run, key);
     if (!target.entries.has(known)) {
