@@ -275,6 +275,8 @@ export class LoweringContext {
     } catch (error) {
       // What shapes and types make impossible is said with the operator that asked for it.
       if (error instanceof ModelportError && error.code === 'INVALID_MODEL' && !error.message.includes(this.operator)) throw this.refuse(error.message, error);
+      // A fraction where only whole numbers can be: a lowering for floats was given integers.
+      if (error instanceof RangeError) throw this.refuse('it is not covered for numbers of these types', error);
       throw error;
     } finally {
       this.operator = outer;

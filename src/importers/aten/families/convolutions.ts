@@ -1,5 +1,6 @@
 /** Convolutions. x: [batch, channels, ...]; without the batch it is put in front and taken away again. */
 import type { Value } from '../../../onnx/graph-builder.ts';
+import { isFloat } from '../../../onnx/operators/arithmetic.ts';
 import type { AtenArguments } from '../arguments.ts';
 import type { Lowering, LoweringContext, Lowerings } from '../lowering.ts';
 
@@ -16,6 +17,7 @@ export function perAxis(list: readonly number[], count: number): number[] {
 
 function withBatch(context: LoweringContext, x: Value, axes: number, compute: (x: Value) => Value): Value {
   const rank = context.shape(x).length;
+  if (!isFloat(x.elementType)) throw context.refuse('it is covered for floats');
   if (rank === axes + 2) return compute(x);
   if (rank !== axes + 1) throw context.refuse(`its input has ${rank} axes, its weight ${axes + 2}`);
   return context.graph.op.squeeze(compute(context.graph.op.unsqueeze(x, 0)), 0);
