@@ -377,7 +377,7 @@ export const operators: Readonly<Record<string, ProgramOperator>> = {
     for (const [key, value] of more.entries) target.entries.set(key, value);
     return null;
   }),
-  dict: either(dict(({ entries }) => new ScriptDict(entries)), list((items, _rest, run) => new ScriptDict(items.map((item): [DictKey, ScriptValue] => (item instanceof AtenTuple && item.items.length === 2 ? [keyOf(run, item.items[0]), item.items[1]!] : run.fail('a dict is made of something else than pairs')))))),
+  dict: either((_run, args) => (args.length === 0 ? new ScriptDict() : undefined), dict(({ entries }) => new ScriptDict(entries)), list((items, _rest, run) => new ScriptDict(items.map((item): [DictKey, ScriptValue] => (item instanceof AtenTuple && item.items.length === 2 ? [keyOf(run, item.items[0]), item.items[1]!] : run.fail('a dict is made of something else than pairs')))))),
   __range_length: (run, [start, end, step]) => {
     if (!isNumber(start) || !isNumber(end) || typeof step !== 'bigint' || step === 0n) return undefined;
     if (typeof start === 'bigint' && typeof end === 'bigint') {

@@ -140,6 +140,8 @@ export const primitives: Readonly<Record<string, Operator>> = {
   max: (run, args, keywords) => operators['max']!(run, args, keywords),
   T: ofTensor((run, tensor) => run.context.call('aten::numpy_T', { a: tensor })),
   mT: ofTensor((run, tensor) => run.context.call('aten::transpose.int', { self: tensor, dim0: -2n, dim1: -1n })),
+  // Of a device.
+  type: (_run, [device]) => (typeof device === 'string' ? device.split(':')[0]! : undefined),
   unchecked_unwrap_optional: (_run, [value]) => value,
   is_none: (_run, [value]) => value === null,
   rangelist: (run, [count]) => (typeof count === 'bigint' && count <= 100_000n ? Array.from({ length: Number(count) }, (_, index) => BigInt(index)) : run.fail('a range is not known or too long')),
