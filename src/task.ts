@@ -21,6 +21,8 @@ export interface TaskFacts {
    * other one may be loaded later or replaced. Throws `NOT_FOUND` or `UNAVAILABLE`.
    */
   readonly lookup?: (name: string) => Pick<ServedModel, 'model' | 'artifact'>;
+  /** What the task's `prepare` resolved with. Only `lift` gets it; without it, `lift` does that work itself. */
+  readonly prepared?: unknown;
 }
 
 export interface Task<Options = unknown> {
@@ -30,6 +32,8 @@ export interface Task<Options = unknown> {
   readonly options: z.ZodType<Options>;
   /** Options if this model evidently does this task, with the reason for `inspect`. */
   detect(facts: TaskFacts): { readonly options: Options; readonly reason: string } | undefined;
+  /** What `lift` needs and takes long (reading a large vocabulary), done without holding up the event loop. Rejects as `lift` throws. */
+  prepare?(facts: TaskFacts): Promise<unknown>;
   /** The model with `predict` and `signature.predict`. Throws `INVALID_CONFIG` where the options do not fit the signature. */
   lift(model: Model, options: Options, facts: TaskFacts): Model;
 }

@@ -13,5 +13,6 @@ export async function liftToTask(model: Model, { config, artifact, directory }: 
   if (chosen === undefined) return { model, origins: [], config: {} };
   const { task, options, reason } = chosen;
   const origins: Origin[] = config.task === undefined ? [{ path: 'task', source: 'found out', reason }] : [];
-  return { model: task.lift(model, options, facts), origins, config: config.task === undefined ? { task: task.name } : {} };
+  const prepared = await task.prepare?.(facts);
+  return { model: task.lift(model, options, { ...facts, prepared }), origins, config: config.task === undefined ? { task: task.name } : {} };
 }

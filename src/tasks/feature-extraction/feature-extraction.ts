@@ -9,7 +9,7 @@ import { shortest } from '../classification/scores.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { planSentences, poolings, sentenceVectors } from '../text/pooling.ts';
 import { openTextModel, withPredict } from '../text/text-model.ts';
-import { hasTokenizer } from '../text/text-tokenizer.ts';
+import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
 import { readFields, readTexts, truncatedSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
@@ -22,7 +22,7 @@ export const options = z.strictObject({
 
 export type Options = z.infer<typeof options>;
 
-export const featureExtraction: Task<Options> = { name: 'feature-extraction', options, detect, lift };
+export const featureExtraction: Task<Options> = { name: 'feature-extraction', options, detect, prepare: prepareTokenizer, lift };
 
 const mostTexts = 1000;
 

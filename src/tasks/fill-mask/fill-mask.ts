@@ -9,7 +9,7 @@ import { largest, shortest, toProbabilities } from '../classification/scores.ts'
 import { cleanUp } from '../text/decoders.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
-import { hasTokenizer } from '../text/text-tokenizer.ts';
+import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
 import { readCount, readFields, readText, readTexts, textSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
@@ -21,7 +21,7 @@ export const options = z.strictObject({
 
 export type Options = z.infer<typeof options>;
 
-export const fillMask: Task<Options> = { name: 'fill-mask', options, detect, lift };
+export const fillMask: Task<Options> = { name: 'fill-mask', options, detect, prepare: prepareTokenizer, lift };
 
 function detect({ signature, artifact }: TaskFacts): { readonly options: Options; readonly reason: string } | undefined {
   const { architecture } = readHuggingFaceConfig(artifact);

@@ -9,7 +9,7 @@ import { shortest } from '../classification/scores.ts';
 import type { Encoding } from '../text/encoding.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
-import { hasTokenizer } from '../text/text-tokenizer.ts';
+import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
 import { characterPositions, readCount, readFields, readText, textSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 import { bestSpans } from './best-spans.ts';
@@ -25,7 +25,7 @@ export const options = z.strictObject({
 
 export type Options = z.infer<typeof options>;
 
-export const questionAnswering: Task<Options> = { name: 'question-answering', options, detect, lift };
+export const questionAnswering: Task<Options> = { name: 'question-answering', options, detect, prepare: prepareTokenizer, lift };
 
 const usualTokens = 384;
 const usualStride = 128;

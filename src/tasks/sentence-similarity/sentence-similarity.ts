@@ -7,7 +7,7 @@ import type { Task, TaskFacts } from '../../task.ts';
 import { shortest } from '../classification/scores.ts';
 import { isSentenceModel, normalized, planSentences, poolings, sentenceVectors } from '../text/pooling.ts';
 import { openTextModel, withPredict } from '../text/text-model.ts';
-import { hasTokenizer } from '../text/text-tokenizer.ts';
+import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
 import { readFields, readText, readTexts, textSchema, truncatedSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
@@ -19,7 +19,7 @@ export const options = z.strictObject({
 
 export type Options = z.infer<typeof options>;
 
-export const sentenceSimilarity: Task<Options> = { name: 'sentence-similarity', options, detect, lift };
+export const sentenceSimilarity: Task<Options> = { name: 'sentence-similarity', options, detect, prepare: prepareTokenizer, lift };
 
 const mostSentences = 1000;
 

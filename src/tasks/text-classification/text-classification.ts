@@ -12,7 +12,7 @@ import { classCount, mayHoldScores } from '../classification/scores-output.ts';
 import { largest, numbers, shortest, toProbabilities } from '../classification/scores.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
-import { hasTokenizer, mostTextUnits } from '../text/text-tokenizer.ts';
+import { hasTokenizer, mostTextUnits, prepareTokenizer } from '../text/text-tokenizer.ts';
 import { readCount, readFields, readOptionalText, readText, textSchema, truncatedSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
@@ -26,7 +26,7 @@ export const options = z.strictObject({
 
 export type Options = z.infer<typeof options>;
 
-export const textClassification: Task<Options> = { name: 'text-classification', options, detect, lift };
+export const textClassification: Task<Options> = { name: 'text-classification', options, detect, prepare: prepareTokenizer, lift };
 
 /** The only input, where it takes one text a row. */
 function textInput({ signature }: Pick<TaskFacts, 'signature'>): TensorSpec | undefined {

@@ -8,7 +8,7 @@ import type { GenerateRequest, JsonSchema, Model, TokenEvent } from '../../model
 import type { Task, TaskFacts } from '../../task.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { readModelFile } from '../text/model-files.ts';
-import { hasTokenizer, openTokenizer } from '../text/text-tokenizer.ts';
+import { hasTokenizer, openTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
 import { readFields, readText, textSchema } from '../text/text-value.ts';
 import { findCachePlan, type CachePlan } from './cache-plan.ts';
 import { readSettings, settingFields, settingNames, type GenerationSettings } from './generation-request.ts';
@@ -28,7 +28,7 @@ export const options = z.strictObject({
 
 export type Options = z.infer<typeof options>;
 
-export const textGeneration: Task<Options> = { name: 'text-generation', options, detect, lift };
+export const textGeneration: Task<Options> = { name: 'text-generation', options, detect, prepare: prepareTokenizer, lift };
 
 const usualStreams = 32;
 
@@ -50,7 +50,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   if (model.infer === undefined) throw new ModelportError('INVALID_CONFIG', 'text-generation needs a model that takes tensors', { at: 'task' });
   const plan = findCachePlan(model.signature);
   if (plan === undefined) throw new ModelportError('INVALID_CONFIG', "text-generation needs a model with the input input_ids, the output logits [batch, tokens, vocabulary], and past_key_values.N.key and .value for each present.N.key and .value", { at: 'task' });
-  const tokenizer = openTokenizer(facts.artifact);
+  const tokenizer = openTokenizer(facts.artifact, facts.prepared);
   const context = Math.min(given.contextTokens ?? Infinity, tokenizer.maxTokens ?? Infinity, 1_000_000);
   const endIds = endTokens(facts, tokenizer.special.end);
   const mostRows = Math.min(given.streams ?? usualStreams, Math.max(1, model.signature.batch.maxSize));

@@ -1,7 +1,9 @@
 /** Byte-pair encoding: characters, of which the pairs that were merged first in training are merged first. */
 import { z } from 'zod';
 import { ModelportError } from '../../errors.ts';
-import { readVocabulary, type TokenModel, type WordToken } from './token-model.ts';
+import { PairTable } from './pair-table.ts';
+import type { ReadAlready, SharedTables, TokenModel, WordToken } from './token-model.ts';
+import { Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 
 export const bytePairSchema = z.object({
@@ -15,11 +17,6 @@ export const bytePairSchema = z.object({
   vocab: z.unknown(),
   merges: z.unknown(),
 });
-
-interface Merge {
-  readonly rank: number;
-  readonly id: number;
-}
 
 /** A part of the word that is one token so far; a linked list by index, so that merging moves nothing. */
 interface Symbol {
@@ -36,21 +33,30 @@ const encoder = new TextEncoder();
 const fewSymbols = 24;
 
 export class BytePairEncoding implements TokenModel {
-  readonly vocabulary: ReadonlyMap<string, number>;
-  readonly continuingPrefix: string | undefined;
+  readonly vocabulary: Vocabulary;
   readonly unknownId: number | undefined;
+  readonly tables: SharedTables;
   readonly #schema: z.infer<typeof bytePairSchema>;
-  /** By left id × 2^26 + right id, exact below 2^52. */
-  readonly #merges = new Map<number, Merge>();
+  /** Ids of two tokens → the rank of their merge: less is earlier. */
+  readonly #ranks: PairTable;
+  /** By rank: the id of what becomes of them. */
+  readonly #merged: Uint32Array;
   readonly #cache = new WordCache();
 
-  constructor(schema: z.infer<typeof bytePairSchema>) {
+  constructor(schema: z.infer<typeof bytePairSchema>, read?: ReadAlready) {
     this.#schema = schema;
-    this.vocabulary = readVocabulary(schema.vocab);
-    this.continuingPrefix = schema.continuing_subword_prefix ?? undefined;
-    this.unknownId = schema.unk_token == null ? undefined : this.vocabulary.get(schema.unk_token);
-    const prefixLength = this.continuingPrefix?.length ?? 0;
+    this.vocabulary = read?.vocabulary ?? Vocabulary.read(schema.vocab, schema.continuing_subword_prefix ?? undefined);
+    this.unknownId = schema.unk_token == null ? undefined : this.vocabulary.ids.get(schema.unk_token);
+    this.tables = read?.tables ?? this.#readMerges(schema);
+    this.#ranks = new PairTable(this.tables.merges!);
+    this.#merged = this.tables.merged!;
+  }
+
+  #readMerges(schema: z.infer<typeof bytePairSchema>): SharedTables {
+    const prefixLength = schema.continuing_subword_prefix?.length ?? 0;
     if (!Array.isArray(schema.merges)) throw new ModelportError('INVALID_MODEL', 'tokenizer.json: model.merges is not a list');
+    const ranks = new PairTable();
+    const merged = new Uint32Array(new SharedArrayBuffer(schema.merges.length * 4));
     for (const [rank, merge] of (schema.merges as unknown[]).entries()) {
       const pair = typeof merge === 'string' ? merge.split(' ') : merge;
       if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string' || typeof pair[1] !== 'string') {
@@ -58,12 +64,14 @@ export class BytePairEncoding implements TokenModel {
       }
       const [left, right] = pair as [string, string];
       const ids = [left, right, left + right.slice(prefixLength)].map((token) => {
-        const id = this.vocabulary.get(token);
+        const id = this.vocabulary.ids.get(token);
         if (id === undefined) throw new ModelportError('INVALID_MODEL', `tokenizer.json: model.merges[${rank}] names ${JSON.stringify(token.slice(0, 80))}, which is not in the vocabulary`);
         return id;
       });
-      this.#merges.set(key(ids[0]!, ids[1]!), { rank, id: ids[2]! });
+      ranks.set(ids[0]!, ids[1]!, rank);
+      merged[rank] = ids[2]!;
     }
+    return { merges: ranks.slots, merged };
   }
 
   tokenize(word: string): readonly WordToken[] {
@@ -72,7 +80,7 @@ export class BytePairEncoding implements TokenModel {
 
   #encode(word: string): WordToken[] {
     if (this.#schema.ignore_merges) {
-      const id = this.vocabulary.get(word);
+      const id = this.vocabulary.ids.get(word);
       if (id !== undefined) return [{ id, from: 0, to: word.length }];
     }
     const symbols = this.#symbols(word);
@@ -98,7 +106,7 @@ export class BytePairEncoding implements TokenModel {
       let written = character;
       if (from > 0 && prefix != null) written = prefix + written;
       if (to === word.length && suffix != null) written += suffix;
-      const id = this.vocabulary.get(written);
+      const id = this.vocabulary.ids.get(written);
       const bytes = id === undefined && fallback ? this.#byteTokens(written) : undefined;
       if (id !== undefined) {
         addUnknown();
@@ -123,7 +131,7 @@ export class BytePairEncoding implements TokenModel {
   #byteTokens(text: string): number[] | undefined {
     const ids: number[] = [];
     for (const byte of encoder.encode(text)) {
-      const id = this.vocabulary.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+      const id = this.vocabulary.ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
       if (id === undefined) return undefined;
       ids.push(id);
     }
@@ -133,17 +141,17 @@ export class BytePairEncoding implements TokenModel {
   #mergeFew(symbols: Symbol[]): void {
     if (symbols.length === 0) return;
     for (;;) {
-      let best: Merge | undefined;
+      let best: number | undefined;
       let place = -1;
       for (let index = 0; symbols[index]!.next !== -1; index = symbols[index]!.next) {
-        const merge = this.#mergeAt(symbols, index);
-        if (merge !== undefined && (best === undefined || merge.rank < best.rank)) {
-          best = merge;
+        const rank = this.#rankAt(symbols, index);
+        if (rank !== undefined && (best === undefined || rank < best)) {
+          best = rank;
           place = index;
         }
       }
       if (best === undefined) return;
-      join(symbols, place, best.id);
+      join(symbols, place, this.#merged[best]!);
     }
   }
 
@@ -151,30 +159,25 @@ export class BytePairEncoding implements TokenModel {
   #mergeMany(symbols: Symbol[]): void {
     const heap = new PairHeap();
     const push = (index: number): void => {
-      const merge = index < 0 ? undefined : this.#mergeAt(symbols, index);
-      if (merge !== undefined) heap.push(merge.rank, index, merge.id);
+      const rank = index < 0 ? undefined : this.#rankAt(symbols, index);
+      if (rank !== undefined) heap.push(rank, index);
     };
     for (let index = 0; index < symbols.length; index++) push(index);
     for (let top = heap.pop(); top !== undefined; top = heap.pop()) {
       const symbol = symbols[top.place]!;
       if (!symbol.live) continue;
       // The pair may be another one by now.
-      const merge = this.#mergeAt(symbols, top.place);
-      if (merge === undefined || merge.rank !== top.rank) continue;
-      join(symbols, top.place, merge.id);
+      if (this.#rankAt(symbols, top.place) !== top.rank) continue;
+      join(symbols, top.place, this.#merged[top.rank]!);
       push(symbol.previous);
       push(top.place);
     }
   }
 
-  #mergeAt(symbols: Symbol[], index: number): Merge | undefined {
+  #rankAt(symbols: Symbol[], index: number): number | undefined {
     const { id, next } = symbols[index]!;
-    return next === -1 ? undefined : this.#merges.get(key(id, symbols[next]!.id));
+    return next === -1 ? undefined : this.#ranks.get(id, symbols[next]!.id);
   }
-}
-
-function key(left: number, right: number): number {
-  return left * 2 ** 26 + right;
 }
 
 function join(symbols: Symbol[], place: number, id: number): void {
@@ -190,15 +193,14 @@ function join(symbols: Symbol[], place: number, id: number): void {
 interface Pair {
   readonly rank: number;
   readonly place: number;
-  readonly id: number;
 }
 
 class PairHeap {
   readonly #pairs: Pair[] = [];
 
-  push(rank: number, place: number, id: number): void {
+  push(rank: number, place: number): void {
     const pairs = this.#pairs;
-    const pair = { rank, place, id };
+    const pair = { rank, place };
     let index = pairs.length;
     while (index > 0) {
       const parent = (index - 1) >> 1;

@@ -32,7 +32,7 @@ export function openTextModel(model: Model, facts: TaskFacts, task: string, maxT
   const { signature, infer } = model;
   if (infer === undefined) throw new ModelportError('INVALID_CONFIG', `${task} needs a model that takes tensors`, { at: 'task' });
   const inputs = requireTokenInputs(signature, task);
-  const tokenizer = openTokenizer(facts.artifact);
+  const tokenizer = openTokenizer(facts.artifact, facts.prepared);
   const limits = [maxTokens, tokenizer.maxTokens, fixedLength(inputs)].filter((limit) => limit !== undefined);
   const mostRows = Math.max(1, signature.batch.maxSize);
 

@@ -4,15 +4,17 @@
  */
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Artifact } from '../../artifact.ts';
 import type { Call } from '../../call.ts';
 import { fromPlainError, ModelportError } from '../../errors.ts';
 import { ThreadPool } from '../../lib/thread-pool.ts';
+import type { TaskFacts } from '../../task.ts';
 import type { Encoding } from './encoding.ts';
 import { findModelFile, readJsonObject, readModelFile } from './model-files.ts';
 import type { TokenizerJob, TokenizerReply } from './tokenizer-thread.ts';
-import { Tokenizer, type EncodeOptions } from './tokenizer.ts';
+import { Tokenizer, type EncodeOptions, type PackedTokenizer } from './tokenizer.ts';
 
 /** UTF-16 units that are cut into tokens on the event loop: half a millisecond for English, three for scripts that need care. */
 const mostInlineUnits = 512;
@@ -52,8 +54,43 @@ export function hasTokenizer(artifact: Artifact): boolean {
   return findModelFile(artifact, 'tokenizer.json') !== undefined;
 }
 
-/** Throws `INVALID_CONFIG` where there is no tokenizer.json, `INVALID_MODEL` where it can't be read. */
-export function openTokenizer(artifact: Artifact): TextTokenizer {
+/** Files up to this size are read on the event loop: it takes a few milliseconds. */
+const mostInlineBytes = 64 << 10;
+/** A tokenizer that was read before a model is lifted. */
+class PreparedTokenizer {
+  readonly key: string;
+  readonly tokenizer: Tokenizer;
+
+  constructor(key: string, tokenizer: Tokenizer) {
+    this.key = key;
+    this.tokenizer = tokenizer;
+  }
+}
+
+/** Reads the tokenizer that {@link openTokenizer} opens, large ones in a thread. Rejects with `INVALID_MODEL`; undefined where there is none. */
+export async function prepareTokenizer({ artifact }: Pick<TaskFacts, 'artifact'>): Promise<unknown> {
+  const path = findModelFile(artifact, 'tokenizer.json');
+  if (path === undefined || statSync(path).size <= mostInlineBytes) return undefined;
+  const key = keyOf(path);
+  const packed = (await inThread({ key, path, kind: 'open' })) as PackedTokenizer;
+  return new PreparedTokenizer(key, await Tokenizer.unpack(packed, setImmediate));
+}
+
+/** Changes with the file. */
+function keyOf(path: string): string {
+  const status = statSync(path);
+  return `${path} ${status.mtimeMs} ${status.size}`;
+}
+
+async function inThread(job: TokenizerJob, abandoned?: () => Error | undefined): Promise<Extract<TokenizerReply, { result: unknown }>['result']> {
+  pool ??= new ThreadPool(new URL('./tokenizer-thread.js', import.meta.url), Math.min(2, availableParallelism()));
+  const reply = await pool.run(job, [], abandoned);
+  if ('error' in reply) throw fromPlainError(reply.error);
+  return reply.result;
+}
+
+/** Throws `INVALID_CONFIG` where there is no tokenizer.json, `INVALID_MODEL` where it can't be read. `prepared`: of {@link prepareTokenizer}. */
+export function openTokenizer(artifact: Artifact, prepared?: unknown): TextTokenizer {
   const found = findModelFile(artifact, 'tokenizer.json');
   if (found === undefined) {
     const slow = ['vocab.txt', 'vocab.json', 'spiece.model', 'sentencepiece.bpe.model', 'tokenizer.model'].find((name) => findModelFile(artifact, name) !== undefined);
@@ -61,22 +98,19 @@ export function openTokenizer(artifact: Artifact): TextTokenizer {
     throw new ModelportError('INVALID_CONFIG', `there is no tokenizer.json in ${artifact.directory}: ${hint}`, { at: 'task' });
   }
   const path = found;
-  const tokenizer = new Tokenizer(readJsonObject(path));
+  const key = keyOf(path);
+  const tokenizer = prepared instanceof PreparedTokenizer && prepared.key === key ? prepared.tokenizer : new Tokenizer(readJsonObject(path));
   const config = readModelFile(artifact, 'tokenizer_config.json');
   const map = readModelFile(artifact, 'special_tokens_map.json');
-  const status = statSync(path);
-  const key = `${path} ${status.mtimeMs} ${status.size}`;
 
   async function cut<Kind extends 'encode' | 'encodeWindows'>(kind: Kind, text: string, options: EncodeOptions, call: Call, at: string): Promise<ReturnType<Tokenizer[Kind]>> {
     call.throwIfCancelled();
     const units = text.length + (options.pair?.length ?? 0);
     if (units <= mostInlineUnits) return tokenizer[kind](text, options) as ReturnType<Tokenizer[Kind]>;
     if (units > mostTextUnits) throw new ModelportError('BODY_TOO_LARGE', `${at} has ${units} characters, more than the ${mostTextUnits} that are read: send a part of it`, { at });
-    pool ??= new ThreadPool(new URL('./tokenizer-thread.js', import.meta.url), Math.min(2, availableParallelism()));
-    const reply = await pool.run({ key, path, kind, text, options }, [], () => (call.cancelled ? new ModelportError('CANCELLED', 'the request was cancelled') : undefined));
+    const encoded = await inThread({ key, path, kind, text, options }, () => (call.cancelled ? new ModelportError('CANCELLED', 'the request was cancelled') : undefined));
     call.throwIfCancelled();
-    if ('error' in reply) throw fromPlainError(reply.error);
-    return reply.result as ReturnType<Tokenizer[Kind]>;
+    return encoded as ReturnType<Tokenizer[Kind]>;
   }
 
   return {

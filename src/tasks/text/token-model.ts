@@ -1,5 +1,5 @@
 /** The `model` of tokenizer.json: a word → its tokens. */
-import { ModelportError } from '../../errors.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
 export interface WordToken {
   readonly id: number;
@@ -10,23 +10,17 @@ export interface WordToken {
 
 export interface TokenModel {
   tokenize(word: string): readonly WordToken[];
-  readonly vocabulary: ReadonlyMap<string, number>;
-  /** The prefix of tokens that continue a word, if this model has one: `##`. */
-  readonly continuingPrefix: string | undefined;
+  readonly vocabulary: Vocabulary;
   readonly unknownId: number | undefined;
+  /** What took long to build beside the vocabulary, in memory that threads share. */
+  readonly tables: SharedTables;
 }
 
-const mostTokens = 2_000_000;
+/** By what they hold; another thread's model takes them as they are. */
+export type SharedTables = { readonly merges?: Uint32Array<SharedArrayBuffer>; readonly merged?: Uint32Array<SharedArrayBuffer>; readonly edges?: Uint32Array<SharedArrayBuffer>; readonly ends?: Int32Array<SharedArrayBuffer>; readonly scores?: Float64Array<SharedArrayBuffer> };
 
-/** A `vocab` that is an object of ids. */
-export function readVocabulary(vocab: unknown): Map<string, number> {
-  if (typeof vocab !== 'object' || vocab === null || Array.isArray(vocab)) throw new ModelportError('INVALID_MODEL', 'tokenizer.json: model.vocab is not an object of tokens and their ids');
-  const vocabulary = new Map<string, number>();
-  for (const token of Object.keys(vocab)) {
-    const id = (vocab as Record<string, unknown>)[token];
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= 2 ** 31) throw new ModelportError('INVALID_MODEL', `tokenizer.json: the id of the token ${JSON.stringify(token.slice(0, 80))} is no whole number`);
-    vocabulary.set(token, id);
-  }
-  if (vocabulary.size > mostTokens) throw new ModelportError('INVALID_MODEL', `tokenizer.json has ${vocabulary.size} tokens, more than ${mostTokens}`);
-  return vocabulary;
+/** What another thread read of the same tokenizer.json. */
+export interface ReadAlready {
+  readonly vocabulary: Vocabulary;
+  readonly tables: SharedTables;
 }

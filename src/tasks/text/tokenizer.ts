@@ -12,8 +12,9 @@ import { emptyEncoding, joinEncodings, sliceEncoding, type Encoding } from './en
 import { createNormalizer, normalizerSchema, type Normalize } from './normalizers.ts';
 import { createPostProcessor, postProcessorSchema, type PostProcessor } from './post-processors.ts';
 import { createPreTokenizer, preTokenizerSchema, type PreTokenize } from './pre-tokenizers.ts';
-import type { TokenModel } from './token-model.ts';
+import type { ReadAlready, SharedTables, TokenModel } from './token-model.ts';
 import { Unigram, unigramSchema } from './unigram.ts';
+import { Vocabulary } from './vocabulary.ts';
 import { WordLevel, wordLevelSchema, WordPiece, wordPieceSchema } from './word-piece.ts';
 
 export interface EncodeOptions {
@@ -50,6 +51,15 @@ function isNormalized(token: AddedToken): boolean {
   return token.normalized ?? !token.special;
 }
 
+/** A tokenizer for another thread, which {@link Tokenizer.unpack} makes one of again. */
+export interface PackedTokenizer {
+  /** tokenizer.json without what is in the others. */
+  readonly file: unknown;
+  readonly vocabulary: readonly string[];
+  readonly continuingPrefix: string | undefined;
+  readonly tables: SharedTables;
+}
+
 export class Tokenizer {
   readonly #normalize: Normalize;
   readonly #preTokenize: PreTokenize;
@@ -59,29 +69,42 @@ export class Tokenizer {
   readonly #raw: AddedTokenFinder;
   readonly #normalized: AddedTokenFinder;
   readonly #added = new Map<string, AddedToken>();
-  readonly #tokens = new Map<number, string>();
+  /** By id. */
+  readonly #tokens: string[];
   readonly #special = new Set<number>();
   readonly #addedIds = new Set<number>();
 
-  /** `file`: the parsed tokenizer.json. Throws `INVALID_MODEL` saying what is wrong in it, or not covered. */
-  constructor(file: unknown) {
+  /** `file`: the parsed tokenizer.json. Throws `INVALID_MODEL` saying what is wrong in it, or not covered. `read`: what need not be read from it again. */
+  constructor(file: unknown, read?: ReadAlready) {
     const parsed = fileSchema.safeParse(file);
     if (!parsed.success) throw invalid(parsed.error);
     const { normalizer, pre_tokenizer: preTokenizer, model, post_processor: postProcessor, decoder, added_tokens: added } = parsed.data;
     this.#normalize = normalizer == null ? (text) => text : createNormalizer(normalizer);
     this.#preTokenize = preTokenizer == null ? (text) => [text] : createPreTokenizer(preTokenizer);
-    this.#model = createModel(model);
-    for (const [token, id] of this.#model.vocabulary) this.#tokens.set(id, token);
+    this.#model = createModel(model, read);
+    this.#tokens = this.#model.vocabulary.tokens;
     for (const token of added ?? []) {
       this.#added.set(token.content, token);
       this.#addedIds.add(token.id);
-      this.#tokens.set(token.id, isNormalized(token) ? this.#normalize(new AlignedText(token.content)).text : token.content);
+      this.#tokens[token.id] = isNormalized(token) ? this.#normalize(new AlignedText(token.content)).text : token.content;
       if (token.special) this.#special.add(token.id);
     }
     this.#raw = new AddedTokenFinder((added ?? []).filter((token) => !isNormalized(token)).map((token) => ({ content: token.content, token })));
     this.#normalized = new AddedTokenFinder((added ?? []).filter(isNormalized).map((token) => ({ content: this.#normalize(new AlignedText(token.content)).text, token })));
-    this.#post = postProcessor == null ? undefined : createPostProcessor(postProcessor, (id) => (this.#addedIds.has(id) ? undefined : (this.#tokens.get(id) ?? '')));
+    this.#post = postProcessor == null ? undefined : createPostProcessor(postProcessor, (id) => (this.#addedIds.has(id) ? undefined : (this.#tokens[id] ?? '')));
     this.#decoder = decoder == null ? undefined : createDecoder(decoder);
+  }
+
+  /** `file`: the one that this was made of. */
+  pack(file: Readonly<Record<string, unknown>>): PackedTokenizer {
+    const model = file['model'] as Record<string, unknown>;
+    const { vocabulary, tables } = this.#model;
+    return { file: { ...file, model: { ...model, type: modelType(model), vocab: null, merges: null } }, vocabulary: vocabulary.pack(), continuingPrefix: vocabulary.continuingPrefix, tables };
+  }
+
+  /** Calls `pause` every millisecond or so, so that a caller in the event loop can let others go on. */
+  static async unpack({ file, vocabulary, continuingPrefix, tables }: PackedTokenizer, pause: () => Promise<unknown>): Promise<Tokenizer> {
+    return new Tokenizer(file, { vocabulary: await Vocabulary.unpack(vocabulary, continuingPrefix, pause), tables });
   }
 
   /** Cut to `maxTokens`; how many there would have been, `truncated` says. */
@@ -99,18 +122,18 @@ export class Tokenizer {
   decode(ids: readonly number[], options: { readonly keepSpecialTokens?: boolean } = {}): string {
     const tokens: string[] = [];
     for (const id of ids) {
-      const token = this.#tokens.get(id);
+      const token = this.#tokens[id];
       if (token !== undefined && (options.keepSpecialTokens === true || !this.#special.has(id))) tokens.push(token);
     }
     return this.#decoder === undefined ? tokens.join(' ') : this.#decoder(tokens).join('');
   }
 
   idOf(token: string): number | undefined {
-    return this.#added.get(token)?.id ?? this.#model.vocabulary.get(token);
+    return this.#added.get(token)?.id ?? this.#model.vocabulary.ids.get(token);
   }
 
   tokenOf(id: number): string | undefined {
-    return this.#tokens.get(id);
+    return this.#tokens[id];
   }
 
   isSpecial(id: number): boolean {
@@ -119,14 +142,12 @@ export class Tokenizer {
 
   /** One more than the largest id. */
   get vocabularySize(): number {
-    let largest = -1;
-    for (const id of this.#tokens.keys()) if (id > largest) largest = id;
-    return largest + 1;
+    return this.#tokens.length;
   }
 
   /** The prefix of tokens that continue a word: `##` of WordPiece. */
   get continuingPrefix(): string | undefined {
-    return this.#model.continuingPrefix;
+    return this.#model.vocabulary.continuingPrefix;
   }
 
   get unknownId(): number | undefined {
@@ -221,9 +242,13 @@ function cutRanges(lengths: readonly number[], room: number, truncate: 'longest'
   return windows.map((window) => (second === undefined ? [window] : cutSecond ? [[0, first], window] : [window, [0, second]]));
 }
 
-function createModel(model: { readonly type?: string | undefined }): TokenModel {
-  // Files of early versions name no type.
-  const type = model.type ?? ('merges' in model ? 'BPE' : Array.isArray((model as { vocab?: unknown }).vocab) ? 'Unigram' : 'WordPiece');
+/** Files of early versions name no type. */
+function modelType(model: { readonly type?: string | undefined; readonly vocab?: unknown }): string {
+  return model.type ?? ('merges' in model ? 'BPE' : Array.isArray(model.vocab) ? 'Unigram' : 'WordPiece');
+}
+
+function createModel(model: { readonly type?: string | undefined }, already: ReadAlready | undefined): TokenModel {
+  const type = modelType(model);
   const read = <Schema extends z.ZodType>(schema: Schema): z.output<Schema> => {
     const parsed = schema.safeParse({ ...model, type });
     if (!parsed.success) throw invalid(parsed.error, 'model.');
@@ -231,13 +256,13 @@ function createModel(model: { readonly type?: string | undefined }): TokenModel 
   };
   switch (type) {
     case 'WordPiece':
-      return new WordPiece(read(wordPieceSchema));
+      return new WordPiece(read(wordPieceSchema), already);
     case 'BPE':
-      return new BytePairEncoding(read(bytePairSchema));
+      return new BytePairEncoding(read(bytePairSchema), already);
     case 'Unigram':
-      return new Unigram(read(unigramSchema));
+      return new Unigram(read(unigramSchema), already);
     case 'WordLevel':
-      return new WordLevel(read(wordLevelSchema));
+      return new WordLevel(read(wordLevelSchema), already);
     default:
       throw new ModelportError('INVALID_MODEL', `tokenizer.json: model.type is ${JSON.stringify(type.slice(0, 80))}; there are ${models}`);
   }

@@ -1,7 +1,8 @@
 /** WordPiece (BERT) and whole words: the longest tokens first, from the left. */
 import { z } from 'zod';
 import { ModelportError } from '../../errors.ts';
-import { readVocabulary, type TokenModel, type WordToken } from './token-model.ts';
+import type { ReadAlready, SharedTables, TokenModel, WordToken } from './token-model.ts';
+import { Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 
 export const wordPieceSchema = z.object({
@@ -13,28 +14,18 @@ export const wordPieceSchema = z.object({
 });
 
 export class WordPiece implements TokenModel {
-  readonly vocabulary: ReadonlyMap<string, number>;
-  readonly continuingPrefix: string;
+  readonly vocabulary: Vocabulary;
   readonly unknownId: number;
+  readonly tables: SharedTables = {};
   readonly #mostCharacters: number;
-  /** Tokens that continue a word, without their prefix. */
-  readonly #continuing = new Map<string, number>();
-  readonly #longest: number;
   readonly #cache = new WordCache();
 
-  constructor(schema: z.infer<typeof wordPieceSchema>) {
-    this.vocabulary = readVocabulary(schema.vocab);
-    this.continuingPrefix = schema.continuing_subword_prefix;
+  constructor(schema: z.infer<typeof wordPieceSchema>, read?: ReadAlready) {
+    this.vocabulary = read?.vocabulary ?? Vocabulary.read(schema.vocab, schema.continuing_subword_prefix);
     this.#mostCharacters = schema.max_input_chars_per_word;
-    const unknownId = this.vocabulary.get(schema.unk_token);
+    const unknownId = this.vocabulary.ids.get(schema.unk_token);
     if (unknownId === undefined) throw new ModelportError('INVALID_MODEL', `tokenizer.json: the vocabulary lacks the unknown token ${JSON.stringify(schema.unk_token)}`);
     this.unknownId = unknownId;
-    let longest = 1;
-    for (const [token, id] of this.vocabulary) {
-      if (token.length > longest) longest = token.length;
-      if (token.startsWith(this.continuingPrefix)) this.#continuing.set(token.slice(this.continuingPrefix.length), id);
-    }
-    this.#longest = longest;
   }
 
   tokenize(word: string): readonly WordToken[] {
@@ -47,8 +38,8 @@ export class WordPiece implements TokenModel {
     if (word.length > this.#mostCharacters && Array.from(word).length > this.#mostCharacters) return unknown;
     let from = 0;
     while (from < word.length) {
-      const vocabulary = from === 0 ? this.vocabulary : this.#continuing;
-      let to = Math.min(word.length, from + this.#longest);
+      const vocabulary = from === 0 ? this.vocabulary.ids : this.vocabulary.continuing;
+      let to = Math.min(word.length, from + this.vocabulary.longest);
       let id: number | undefined;
       for (; to > from; to--) {
         id = vocabulary.get(word.slice(from, to));
@@ -65,17 +56,17 @@ export class WordPiece implements TokenModel {
 export const wordLevelSchema = z.object({ type: z.literal('WordLevel'), unk_token: z.string().default('<unk>'), vocab: z.unknown() });
 
 export class WordLevel implements TokenModel {
-  readonly vocabulary: ReadonlyMap<string, number>;
-  readonly continuingPrefix = undefined;
+  readonly vocabulary: Vocabulary;
   readonly unknownId: number | undefined;
+  readonly tables: SharedTables = {};
 
-  constructor(schema: z.infer<typeof wordLevelSchema>) {
-    this.vocabulary = readVocabulary(schema.vocab);
-    this.unknownId = this.vocabulary.get(schema.unk_token);
+  constructor(schema: z.infer<typeof wordLevelSchema>, read?: ReadAlready) {
+    this.vocabulary = read?.vocabulary ?? Vocabulary.read(schema.vocab);
+    this.unknownId = this.vocabulary.ids.get(schema.unk_token);
   }
 
   tokenize(word: string): readonly WordToken[] {
-    const id = this.vocabulary.get(word) ?? this.unknownId;
+    const id = this.vocabulary.ids.get(word) ?? this.unknownId;
     return id === undefined ? [] : [{ id, from: 0, to: word.length }];
   }
 }

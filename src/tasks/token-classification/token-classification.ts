@@ -8,7 +8,7 @@ import type { Task, TaskFacts } from '../../task.ts';
 import { shortest, toProbabilities } from '../classification/scores.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
-import { hasTokenizer } from '../text/text-tokenizer.ts';
+import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
 import { characterPositions, readChoice, readFields, readText, textSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 import { aggregate, aggregations, type Entity, type ScoredToken } from './aggregate.ts';
@@ -23,7 +23,7 @@ export const options = z.strictObject({
 
 export type Options = z.infer<typeof options>;
 
-export const tokenClassification: Task<Options> = { name: 'token-classification', options, detect, lift };
+export const tokenClassification: Task<Options> = { name: 'token-classification', options, detect, prepare: prepareTokenizer, lift };
 
 function detect({ signature, artifact }: TaskFacts): { readonly options: Options; readonly reason: string } | undefined {
   const { architecture } = readHuggingFaceConfig(artifact);

@@ -8,7 +8,7 @@ import type { Task, TaskFacts } from '../../task.ts';
 import { largest, shortest, toProbabilities } from '../classification/scores.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
-import { hasTokenizer } from '../text/text-tokenizer.ts';
+import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
 import { readBoolean, readFields, readText, readTexts, textSchema, truncatedSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
@@ -21,7 +21,7 @@ export const options = z.strictObject({
 
 export type Options = z.infer<typeof options>;
 
-export const zeroShotClassification: Task<Options> = { name: 'zero-shot-classification', options, detect, lift };
+export const zeroShotClassification: Task<Options> = { name: 'zero-shot-classification', options, detect, prepare: prepareTokenizer, lift };
 
 const mostLabels = 100;
 

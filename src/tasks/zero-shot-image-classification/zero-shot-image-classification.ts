@@ -14,11 +14,11 @@ import { imageBytes, imageSchema } from '../image/image-value.ts';
 import { readJsonFile } from '../request/json-file.ts';
 import { readFields, shown } from '../request/read-fields.ts';
 import { withPredict } from '../request/with-predict.ts';
-import { hasTokenizer, openTokenizer, type TextTokenizer } from '../text/text-tokenizer.ts';
+import { hasTokenizer, openTokenizer, prepareTokenizer, type TextTokenizer } from '../text/text-tokenizer.ts';
 import { captionInputs, captionTensors } from './caption-tensors.ts';
 import { options, type Options } from './options.ts';
 
-export const zeroShotImageClassification: Task<Options> = { name: 'zero-shot-image-classification', options, detect, lift };
+export const zeroShotImageClassification: Task<Options> = { name: 'zero-shot-image-classification', options, detect, prepare: prepareTokenizer, lift };
 
 const mostLabels = 100;
 const usualTemplate = 'This is a photo of {}.';
@@ -55,7 +55,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   if ((captions.length === 0) !== (given.textModel !== undefined)) {
     throw new ModelportError('INVALID_CONFIG', captions.length === 0 ? 'this model takes no captions: name the model that does with task.textModel' : 'this model takes captions itself: leave out task.textModel', { at: 'task.textModel' });
   }
-  const tokenizer = given.textModel === undefined ? openTokenizer(facts.artifact) : undefined;
+  const tokenizer = given.textModel === undefined ? openTokenizer(facts.artifact, facts.prepared) : undefined;
   const saved = readJsonFile(facts.artifact, 'config.json')?.['logit_scale_init_value'];
   const logitScale = given.logitScale ?? (typeof saved === 'number' ? Math.exp(saved) : 100);
   const template = given.template ?? usualTemplate;
@@ -97,9 +97,11 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
     }
     const specs = captionInputs(other.model.signature);
     if (other.model.infer === undefined || specs.length === 0) throw new ModelportError('RUN_FAILED', `task.textModel is '${name}', which takes no captions (input_ids)`);
-    if (opened?.directory !== other.artifact.directory) opened = { directory: other.artifact.directory, tokenizer: openTokenizer(other.artifact) };
+    const { directory } = other.artifact;
+    const text = opened?.directory === directory ? opened : { directory, tokenizer: openTokenizer(other.artifact, await prepareTokenizer(other)) };
+    opened = text;
     const vector = findOutput(other.model.signature, undefined, 'text_embeds');
-    const textInputs = await captionTensors(texts, specs, opened.tokenizer, call);
+    const textInputs = await captionTensors(texts, specs, text.tokenizer, call);
     const [seen, read] = await Promise.all([
       model.infer!({ inputs: new Map([[spec.name, picture]]), outputs: [output.name] }, call),
       other.model.infer({ inputs: textInputs, outputs: [vector.name] }, call.child({ name })),
