@@ -82,6 +82,8 @@ export interface ServerFacts {
   readonly maxBodyBytes: number;
   /** Path of people's predict door; `/models/{name}/predict` where undefined. */
   readonly predictPath?: string;
+  /** Where a protocol may keep files of its own, below a folder of its name; undefined: nowhere. */
+  readonly cacheDirectory?: string;
 }
 
 export interface ProtocolContext {

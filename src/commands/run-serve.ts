@@ -5,6 +5,7 @@ import { createStyle, usesColor } from '../lib/terminal.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import type { Tracing } from '../observability/tracing.ts';
+import { defaultCacheDirectory } from '../packaging/content-store.ts';
 import { protocols } from '../protocols/index.ts';
 import { readKeyFile } from '../server/guard.ts';
 import type { RequestEvent } from '../server/exchange.ts';
@@ -75,6 +76,7 @@ async function startListeners(flags: ServeFlags, repository: ModelRepository, lo
       version,
       allowSharedMemory: flags.allowSharedMemory,
       maxBodyBytes: flags.maxBody,
+      cacheDirectory: flags.cacheDir ?? defaultCacheDirectory(),
       ...(flags.predictPath === undefined ? {} : { predictPath: flags.predictPath }),
     },
     protocols: [...protocols, metrics],

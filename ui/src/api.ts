@@ -1,5 +1,6 @@
 /** The page's calls to its server. The only place that fetches. */
-import type { ErrorBody, PageDocument } from './api-types.ts';
+import type { ErrorBody, FlagCount, PageDocument, ProgressReport, QueueFacts } from './api-types.ts';
+import { readEvents } from './server-events.ts';
 import { parseJson, type JsonValue } from './json.ts';
 
 /** The folder the page was loaded from: the server's root, whatever the prefix. */
@@ -23,6 +24,8 @@ export class ServerError extends Error {
   readonly status: number;
   readonly code: string | undefined;
   readonly at: string | undefined;
+  /** All that was wrong, where the server tells more than the first. */
+  readonly problems: readonly { readonly at: string; readonly message: string }[];
   readonly retryAfterSeconds: number | undefined;
 
   constructor(failure: Failure, status: number, body: ErrorBody, retryAfterSeconds?: number) {
@@ -31,6 +34,7 @@ export class ServerError extends Error {
     this.status = status;
     this.code = body.code;
     this.at = body.at;
+    this.problems = (body.detail ?? []).map(({ loc, msg }) => ({ at: loc.join('.'), message: msg }));
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
@@ -41,6 +45,8 @@ export interface Timing {
   readonly run?: number;
   readonly total?: number;
   readonly batchSize?: number;
+  /** Of an answer that came in parts. */
+  readonly parts?: number;
   /** Measured here: with the network. */
   readonly roundTrip: number;
 }
@@ -68,6 +74,55 @@ export async function postJson(path: string, body: string, signal: AbortSignal):
   return { text, value: parseJson(text), timing: { ...readTiming(response.headers), roundTrip } };
 }
 
+export interface StreamListener {
+  /** One part of the answer, as JSON. */
+  onPart(part: JsonValue): void;
+  onProgress(progress: ProgressReport): void;
+}
+
+/** Resolves when the answer is whole. A failure half way rejects as one at the beginning does. */
+export async function postStream(path: string, body: string, listener: StreamListener, signal: AbortSignal): Promise<Timing> {
+  const started = performance.now();
+  const response = await send(path, { method: 'POST', body, headers: { 'content-type': 'application/json', accept: 'text/event-stream' }, signal });
+  try {
+    for await (const { event, data } of readEvents(response.body!)) {
+      if (event === 'end') return { roundTrip: performance.now() - started };
+      if (event === 'progress') listener.onProgress(JSON.parse(data) as ProgressReport);
+      else if (event === 'error') throw new ServerError('refused', 500, JSON.parse(data) as ErrorBody);
+      else listener.onPart(parseJson(data));
+    }
+  } catch (error) {
+    if (signal.aborted || error instanceof ServerError) throw error;
+    throw new ServerError('unreachable', 0, { error: 'The connection broke before the answer was whole.' });
+  }
+  // Triton's generate extension ends with the connection.
+  return { roundTrip: performance.now() - started };
+}
+
+export async function fetchQueue(model: string, version: string, signal: AbortSignal): Promise<QueueFacts> {
+  return (await (await send(`ui/queue/${encodeURIComponent(model)}/${encodeURIComponent(version)}`, { signal })).json()) as QueueFacts;
+}
+
+/** How many answers of a model were flagged; undefined where this page may not flag. */
+export async function fetchFlagCount(model: string, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    return ((await (await send(`ui/flags/${encodeURIComponent(model)}`, { signal })).json()) as FlagCount).count;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function postFlag(model: string, version: string, flag: { readonly note: string; readonly input: string; readonly output: string }): Promise<number> {
+  const { signal } = new AbortController();
+  const response = await send(`ui/flags/${encodeURIComponent(model)}/${encodeURIComponent(version)}`, { method: 'POST', body: JSON.stringify(flag), headers: { 'content-type': 'application/json' }, signal });
+  return ((await response.json()) as { count: number }).count;
+}
+
+export async function fetchFlags(model: string): Promise<string> {
+  const { signal } = new AbortController();
+  return (await send(`ui/flags/${encodeURIComponent(model)}/lines`, { signal })).text();
+}
+
 async function send(path: string, options: RequestInit & { signal: AbortSignal }): Promise<Response> {
   const key = sessionStorage.getItem(keyName);
   const headers = { ...(options.headers as Record<string, string> | undefined), ...(key === null ? {} : { authorization: `Bearer ${key}` }) };
@@ -88,8 +143,8 @@ async function send(path: string, options: RequestInit & { signal: AbortSignal }
 async function readError(response: Response): Promise<ErrorBody> {
   const text = await response.text().catch(() => '');
   try {
-    const body = JSON.parse(text) as Partial<ErrorBody> & { detail?: unknown };
-    if (typeof body.error === 'string') return body as ErrorBody;
+    const body = JSON.parse(text) as Omit<Partial<ErrorBody>, 'detail'> & { detail?: unknown };
+    if (typeof body.error === 'string') return { ...body, error: body.error, detail: Array.isArray(body.detail) ? body.detail as NonNullable<ErrorBody['detail']> : [] };
     if (typeof body.detail === 'string') return { error: body.detail };
     const first = (Array.isArray(body.detail) ? body.detail[0] : undefined) as { msg?: string; loc?: unknown[] } | undefined;
     if (first?.msg !== undefined) return { error: first.msg, at: (first.loc ?? []).join('.') };

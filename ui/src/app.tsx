@@ -1,6 +1,5 @@
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { hasKey, rememberKey, type ServerError } from './api.ts';
-import { Dashboard } from './dashboard.tsx';
 import { Icon } from './icons.tsx';
 import { KeysDialog } from './keys-dialog.tsx';
 import { KeyRequest, Message } from './message.tsx';
@@ -12,6 +11,9 @@ import { Side, stateOf } from './side.tsx';
 import { Top } from './top.tsx';
 import { ToastProvider } from './toast.tsx';
 import { useRoute } from './use-route.ts';
+
+const Dashboard = lazy(async () => ({ default: (await import('./dashboard.tsx')).Dashboard }));
+const Gallery = lazy(async () => ({ default: (await import('./gallery.tsx')).Gallery }));
 
 /** `?embed` shows the middle only, for a frame in another page. */
 const embedded = new URLSearchParams(location.search).has('embed');
@@ -35,7 +37,7 @@ export function App() {
   const shown = route.page === 'home' && name !== undefined ? ({ page: 'model', name } as const) : route;
 
   useEffect(() => {
-    document.title = name === undefined ? (route.page === 'dashboard' ? 'Dashboard · Modelport' : 'Modelport') : `${name} · Modelport`;
+    document.title = name === undefined ? (`${titles[route.page] ?? ''}Modelport`) : `${name} · Modelport`;
   }, [name, route.page]);
 
   useEffect(() => {
@@ -82,13 +84,14 @@ export function App() {
     if (server.status === 'unauthorized') {
       return <KeyRequest wrong={hasKey()} onKey={(key) => { rememberKey(key); refresh(); }} />;
     }
-    if (shown.page === 'dashboard') return <Dashboard models={models} banner={banner} />;
+    if (shown.page === 'dashboard') return <Suspense fallback={<Loading />}><Dashboard models={models} banner={banner} /></Suspense>;
     if (server.document === undefined) {
       if (server.status === 'gone') return <Message icon="unplugged" tone="wait" title="The server does not answer"><p>It may be starting or stopped. This page asks again by itself and opens as soon as it answers.</p><button type="button" className="button" onClick={refresh}>Ask now</button></Message>;
       if (server.status === 'failed') return <Message icon="warning" tone="bad" title="The server refused"><pre>{server.message}</pre><button type="button" className="button" onClick={refresh}>Ask again</button></Message>;
       return <Loading />;
     }
-    if (shown.page === 'home') {
+    if (shown.page === 'gallery' && models.length > 0) return <Suspense fallback={<Loading />}><Gallery models={models} banner={banner} /></Suspense>;
+    if (shown.page === 'home' || shown.page === 'gallery') {
       return (
         <Message icon="box" title="No models yet">
           <p>Put a model file into the served folder, or start the server with one:</p>
@@ -100,6 +103,8 @@ export function App() {
     return <ModelView models={models} name={shown.name} version={'version' in shown ? shown.version : undefined} input={'input' in shown ? shown.input : undefined} visit={count} code={code} onCode={setCode} onFailure={onFailure} banner={banner} />;
   }
 }
+
+const titles: Readonly<Record<string, string>> = { dashboard: 'Dashboard · ', gallery: 'Gallery · ' };
 
 function GoneBanner({ failed, onRetry }: { readonly failed: string | undefined; readonly onRetry: () => void }) {
   return (

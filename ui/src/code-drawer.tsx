@@ -10,6 +10,8 @@ export interface CodeDrawerProps {
   readonly onClose: () => void;
 }
 
+const captions: Readonly<Record<string, string>> = { gradio: 'What Run sends, by Gradio’s protocol: npm install @gradio/client.' };
+
 const languageName = 'modelport-language';
 
 /** The request that the form would send now. Stays open beside the form and follows it. */
@@ -19,7 +21,8 @@ export function CodeDrawer({ request, onClose }: CodeDrawerProps) {
   const [last, setLast] = useState(request);
   const tabs = useRef<HTMLDivElement>(null);
   if (request !== undefined && request !== last) setLast(request);
-  const language = languages.find(({ id }) => id === chosen) ?? languages[0]!;
+  const offered = languages.filter(({ offers }) => last === undefined || (offers?.(last) ?? true));
+  const language = offered.find(({ id }) => id === chosen) ?? offered[0]!;
   const snippet: Snippet | undefined = last === undefined ? undefined : language.write(last);
 
   // The focus comes in when the drawer opens, and goes back to where it was.
@@ -38,7 +41,7 @@ export function CodeDrawer({ request, onClose }: CodeDrawerProps) {
   const press = (event: KeyboardEvent): void => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
     if (step === 0) return;
-    const next = languages[(languages.indexOf(language) + step + languages.length) % languages.length]!;
+    const next = offered[(offered.indexOf(language) + step + offered.length) % offered.length]!;
     choose(next.id);
     tabs.current?.querySelector<HTMLElement>(`#tab-${next.id}`)?.focus();
   };
@@ -50,9 +53,9 @@ export function CodeDrawer({ request, onClose }: CodeDrawerProps) {
         <button type="button" className="button plain icon" aria-label="Close" onClick={onClose}><Icon name="close" /></button>
       </div>
       <div className="tabs" role="tablist" aria-label="Language" ref={tabs} onKeyDown={press}>
-        {languages.map(({ id, title }) => <button key={id} id={`tab-${id}`} type="button" role="tab" aria-selected={id === language.id} aria-controls="code-panel" tabIndex={id === language.id ? 0 : -1} onClick={() => choose(id)}>{title}</button>)}
+        {offered.map(({ id, title }) => <button key={id} id={`tab-${id}`} type="button" role="tab" aria-selected={id === language.id} aria-controls="code-panel" tabIndex={id === language.id ? 0 : -1} onClick={() => choose(id)}>{title}</button>)}
       </div>
-      <p className="caption">{request === undefined ? 'The form has a mistake; this is the last request that could be sent.' : 'Exactly what Run sends. It follows the form.'}</p>
+      <p className="caption">{request === undefined ? 'The form has a mistake; this is the last request that could be sent.' : captions[language.id] ?? 'Exactly what Run sends. It follows the form.'}</p>
       <pre className="code-text" id="code-panel" role="tabpanel" aria-labelledby={`tab-${language.id}`} tabIndex={0} data-testid="code"><code>{snippet === undefined ? 'Fill in the form first.' : highlight(snippet.shown)}</code></pre>
       <div className="row">
         <button type="button" className="button" disabled={snippet === undefined} onClick={() => void copy(snippet!.full, 'Code')}><Icon name="copy" size={14} />Copy</button>
@@ -63,7 +66,7 @@ export function CodeDrawer({ request, onClose }: CodeDrawerProps) {
   );
 }
 
-const tokenPattern = /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\]|\\.)*')|\b(import|from|const|await|if|throw|new|curl|print|True|False|None)\b/g;
+const tokenPattern = /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\]|\\.)*')|\b(import|from|const|await|async|for|of|in|if|throw|new|curl|print|True|False|None)\b/g;
 
 /** Strings and words of the language; nothing more is needed in twenty lines. */
 function highlight(text: string) {

@@ -12,3 +12,11 @@ export function stampedName(model: string, version: string, extension: string, n
   const stamp = now.toISOString().replace(/\.\d+Z$/, '').replace(/[-:]/g, '').replace('T', '-');
   return `${model}-v${version}-${stamp}.${extension}`;
 }
+
+/** A data URL as a file. */
+export function downloadUrl(name: string, url: string): void {
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+}

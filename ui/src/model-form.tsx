@@ -1,4 +1,5 @@
 import type { Endpoint, Example } from './endpoints/endpoint.ts';
+import { Icon } from './icons.tsx';
 import { formatJson } from './json.ts';
 import type { FieldProblem } from './schema.ts';
 
@@ -8,21 +9,26 @@ export interface ModelFormProps {
   readonly problems: readonly FieldProblem[];
   readonly running: boolean;
   readonly live: boolean;
+  /** Of a conversation: the answer that is being written. */
+  readonly reply: string | undefined;
   readonly onChange: (value: unknown) => void;
   readonly onRun: () => void;
   readonly onCancel: () => void;
   readonly onClear: () => void;
   readonly onExample: (example: Example) => void;
   readonly onLive: (live: boolean) => void;
+  /** Absent where a form is filled for one run at a time. */
+  readonly onMany: (() => void) | undefined;
 }
 
-export function ModelForm({ endpoint, value, problems, running, live, onChange, onRun, onCancel, onClear, onExample, onLive }: ModelFormProps) {
+export function ModelForm({ endpoint, value, problems, running, live, reply, onChange, onRun, onCancel, onClear, onExample, onLive, onMany }: ModelFormProps) {
   const { Form } = endpoint;
   const written = value === undefined ? '' : formatJson(value);
   return (
     <section className="pane" aria-label="Input">
       <div className="pane-head">
         <h2>Input</h2>
+        {onMany !== undefined && <button type="button" className="button plain small" onClick={onMany}><Icon name="stack" size={14} />Many at once</button>}
       </div>
       <form
         className="form"
@@ -32,16 +38,16 @@ export function ModelForm({ endpoint, value, problems, running, live, onChange, 
           onRun();
         }}
       >
-        <Form value={value} problems={problems} onChange={onChange} />
+        <Form value={value} problems={problems} reply={reply} onChange={onChange} />
         <div className="actions">
-          <button type="submit" className="button primary">Run <kbd aria-hidden="true">⏎</kbd></button>
+          <button type="submit" className="button primary">{endpoint.withReply === undefined ? 'Run' : 'Send'} <kbd aria-hidden="true">⏎</kbd></button>
           {running
             ? <button type="button" className="button plain" onClick={onCancel}>Stop</button>
             : <button type="button" className="button plain" onClick={onClear}>{endpoint.task === undefined ? 'Reset' : 'Clear'}</button>}
-          <label className="live" title="Run whenever the input changes">
+          {endpoint.withReply === undefined && <label className="live" title="Run whenever the input changes">
             <input className="switch" type="checkbox" role="switch" checked={live} onChange={(event) => onLive(event.target.checked)} />
             Run on change
-          </label>
+          </label>}
         </div>
       </form>
       {endpoint.examples.length > 0 && (

@@ -1,5 +1,5 @@
 /** One version of one model: form, output, history, code. Made anew for another version (`key`). */
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { createPortal } from 'react-dom';
 import { hasKey, root, type Answer, type ServerError } from './api.ts';
 import { CodeDrawer } from './code-drawer.tsx';
@@ -11,16 +11,21 @@ import { formatJson, parseJson } from './json.ts';
 import { ModelForm } from './model-form.tsx';
 import { keepSession, latestSessionOf, sessionOf } from './model-session.ts';
 import { OutputPane } from './output-pane.tsx';
+import { replyText } from './outputs/joined-parts.ts';
 import { formatRoute, longestInput } from './route.ts';
 import { useRunner } from './run.ts';
 import type { FieldProblem } from './schema.ts';
 import { useCommands } from './shortcuts.ts';
 import { useCopy, useToast } from './toast.tsx';
 
+const BatchPage = lazy(async () => ({ default: (await import('./batch-page.tsx')).BatchPage }));
+
 export interface ModelPageProps {
   readonly endpoint: Endpoint;
   /** The version named in the address; undefined where it names none. */
   readonly namedVersion: string | undefined;
+  /** Whether the version answers where none is named. */
+  readonly newest: boolean;
   /** The input in the address, as JSON text. */
   readonly linked: string | undefined;
   readonly code: boolean;
@@ -28,7 +33,7 @@ export interface ModelPageProps {
   readonly onFailure: (error: ServerError) => void;
 }
 
-export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFailure }: ModelPageProps) {
+export function ModelPage({ endpoint, namedVersion, newest, linked, code, onCode, onFailure }: ModelPageProps) {
   const { model, version } = endpoint;
   const [first] = useState(() => {
     const link = readLink(endpoint, linked);
@@ -44,6 +49,7 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
   const [attempted, setAttempted] = useState(false);
   const [refused, setRefused] = useState<unknown>();
   const [history, setHistory] = useState(() => readHistory(model));
+  const [many, setMany] = useState(false);
   const form = useRef<HTMLDivElement>(null);
   const runner = useRunner(endpoint, first.session?.answer, onFailure);
   const { problem, run: send } = runner;
@@ -54,7 +60,7 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
   const mistakes = useMemo(() => endpoint.problems(value), [endpoint, value]);
   const problems = useMemo<readonly FieldProblem[]>(() => {
     if (attempted && mistakes.length > 0) return mistakes;
-    return problem?.field !== undefined && refused === value ? [{ field: problem.field, message: problem.message }] : [];
+    return problem !== undefined && refused === value ? problem.fields : [];
   }, [attempted, mistakes, problem, refused, value]);
 
   const remember = useCallback((sent: unknown, answer: Answer) => {
@@ -70,11 +76,16 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
 
   const start = useCallback(async (sent: unknown, options: { readonly record: boolean }) => {
     setRefused(sent);
+    // Parts are drawn on what is being answered; a whole answer stands on the last input until the next one is there.
+    if (endpoint.stream?.single === false) setAnswered(sent);
     const answer = await send(sent);
     if (answer === undefined) return;
     setAnswered(sent);
     if (options.record) remember(sent, answer);
-  }, [remember, send]);
+    // The conversation goes on from its answer, unless it was changed meanwhile.
+    const talked = endpoint.withReply?.(sent, answer.value);
+    if (talked !== undefined) setValue((now: unknown) => (now === sent ? talked : now));
+  }, [endpoint, remember, send]);
 
   const run = useCallback(() => {
     setAttempted(true);
@@ -149,9 +160,11 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
   });
 
   const request = useMemo<RequestFacts | undefined>(() => (code && mistakes.length === 0
-    ? { url: new URL(endpoint.path, root).href, body: endpoint.body(value), needsKey: hasKey(), model }
-    : undefined), [code, mistakes, endpoint, value, model]);
+    ? requestFacts(endpoint, value, newest)
+    : undefined), [code, mistakes, endpoint, value, newest]);
 
+  const reply = endpoint.withReply !== undefined && runner.running ? replyText(runner.partial ? runner.answer?.value ?? '' : '') ?? '' : undefined;
+  const talked = endpoint.withReply !== undefined && runner.answer !== undefined && formatJson(endpoint.withReply(answered, runner.answer.value) ?? null) === written;
   const shown = history.find((entry) => entry.answer === runner.answer);
   const open = (entry: HistoryEntry): void => {
     setAttempted(false);
@@ -160,6 +173,22 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
     runner.show(entry.answer);
   };
 
+  if (many && endpoint.batch !== undefined) {
+    return (
+      <>
+        <Suspense fallback={<div className="work" />}>
+          <BatchPage endpoint={endpoint} batch={endpoint.batch} value={value} onFailure={onFailure} onOne={() => setMany(false)} onOpen={(item, answer) => {
+            setMany(false);
+            setAttempted(false);
+            setValue(item);
+            setAnswered(item);
+            runner.show(answer);
+          }} />
+        </Suspense>
+        {code && createPortal(<CodeDrawer request={request} onClose={() => onCode(false)} />, document.querySelector('.app')!)}
+      </>
+    );
+  }
   return (
     <>
       <div className="work" ref={form}>
@@ -168,6 +197,7 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
           value={value}
           problems={problems}
           running={runner.running}
+          reply={reply}
           live={live}
           onChange={change}
           onRun={run}
@@ -178,13 +208,23 @@ export function ModelPage({ endpoint, namedVersion, linked, code, onCode, onFail
           }}
           onExample={(example) => choose(example.value)}
           onLive={setLive}
+          onMany={endpoint.batch === undefined ? undefined : () => setMany(true)}
         />
-        <OutputPane endpoint={endpoint} runner={runner} stale={!live && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />
+        <OutputPane endpoint={endpoint} runner={runner} answered={answered} onStop={runner.cancel} stale={!live && !talked && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />
       </div>
       <HistoryStrip entries={history} current={shown?.id} onOpen={open} />
       {code && createPortal(<CodeDrawer request={request} onClose={() => onCode(false)} />, document.querySelector('.app')!)}
     </>
   );
+}
+
+function requestFacts(endpoint: Endpoint, value: unknown, newest: boolean): RequestFacts {
+  const { stream, door, model, version } = endpoint;
+  const streams = stream?.single === false;
+  const { path, body } = streams ? stream.request(value) : { path: endpoint.path, body: endpoint.body(value) };
+  // The client's own streams are those of the predict door.
+  const client = streams && path !== endpoint.path ? undefined : { server: root.href.replace(/\/$/, ''), door, version: newest ? undefined : version };
+  return { url: new URL(path, root).href, body, needsKey: hasKey(), model, stream: streams, ...(client === undefined ? {} : { client }) };
 }
 
 function readLink(endpoint: Endpoint, text: string | undefined): unknown {

@@ -52,7 +52,7 @@ export function ModelView({ models, name, version: named, input, visit, code, on
       <ModelHead model={model} version={version} code={code} onCode={endpoint === undefined ? undefined : onCode} />
       {endpoint === undefined
         ? <NotReady model={model} version={version} />
-        : <ModelPage key={`${name}/${version.version}/${input === undefined ? '' : visit}`} endpoint={endpoint} namedVersion={named} linked={input} code={code} onCode={onCode} onFailure={onFailure} />}
+        : <ModelPage key={`${name}/${version.version}/${input === undefined ? '' : visit}`} endpoint={endpoint} namedVersion={named} newest={answersUnnamed} linked={input} code={code} onCode={onCode} onFailure={onFailure} />}
       {served !== undefined && <ModelDetails served={served} />}
     </div>
   );
@@ -67,6 +67,7 @@ interface HeadProps {
 
 function ModelHead({ model, version, code, onCode }: HeadProps) {
   const { served } = version;
+  const about = served?.description ?? ([served?.predict?.summary, served?.predict?.description].filter((text) => text !== undefined).join('. ') || undefined);
   return (
     <header className="model-head">
       <h1>{model.name}</h1>
@@ -81,13 +82,13 @@ function ModelHead({ model, version, code, onCode }: HeadProps) {
         )
         : <span className="caption">v{version.version}</span>}
       <StateMark state={version.state} word />
-      {served !== undefined && <span className="tag">{served.predict?.task ?? served.platform}</span>}
+      {served !== undefined && <span className="tag">{served.predict === undefined ? served.platform : served.predict.task}</span>}
       {onCode !== undefined && (
         <div className="head-end">
           <button type="button" className="button" aria-label="Use from code" aria-expanded={code} aria-keyshortcuts="c" onClick={() => onCode(!code)}><Icon name="code" size={14} /><span className="long">Use from code</span><span className="short" aria-hidden="true">Code</span></button>
         </div>
       )}
-      {served?.description !== undefined && <div className="model-about"><p>{served.description}</p></div>}
+      {about !== undefined && <div className="model-about"><p>{about}</p></div>}
     </header>
   );
 }

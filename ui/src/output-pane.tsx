@@ -2,21 +2,26 @@ import { useState } from 'react';
 import type { Timing } from './api.ts';
 import { download, stampedName } from './download.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
+import { Flag } from './flag.tsx';
 import { Icon } from './icons.tsx';
 import { formatJson } from './json.ts';
 import type { Runner, RunProblem } from './run.ts';
 import { useCopy } from './toast.tsx';
+import { Waiting } from './waiting.tsx';
 
 export interface OutputPaneProps {
   readonly endpoint: Endpoint;
   readonly runner: Runner;
+  /** What was answered. */
+  readonly answered: unknown;
   /** Whether the form says something else than what was answered. */
   readonly stale: boolean;
   readonly onShare: () => void;
+  readonly onStop: () => void;
 }
 
-export function OutputPane({ endpoint, runner, stale, onShare }: OutputPaneProps) {
-  const { answer, problem, running } = runner;
+export function OutputPane({ endpoint, runner, answered, stale, onShare, onStop }: OutputPaneProps) {
+  const { answer, problem, running, partial } = runner;
   const [asJson, setAsJson] = useState(false);
   const copy = useCopy();
   const { Output } = endpoint;
@@ -28,20 +33,21 @@ export function OutputPane({ endpoint, runner, stale, onShare }: OutputPaneProps
           <h2>Output</h2>
           {answer !== undefined && <button type="button" className="button plain small" aria-pressed={asJson} onClick={() => setAsJson(!asJson)}>JSON</button>}
         </div>
-        <div className="progress" data-on={running} aria-hidden="true" />
+        <Waiting endpoint={endpoint} runner={runner} onStop={onStop} />
         <p className="unseen" role="status">{spoken}</p>
         <div role="alert">{problem !== undefined && <Problem problem={problem} />}</div>
       </div>
-      <div className="output" data-stale={answer !== undefined && (running || stale || problem !== undefined)} data-testid="output">
+      <div className="output" data-stale={answer !== undefined && !partial && (running || stale || problem !== undefined)} data-partial={partial} data-testid="output">
         {answer === undefined
           ? <Placeholder task={endpoint.task !== undefined} />
-          : asJson ? <pre className="raw" tabIndex={0} aria-label="Answer as JSON">{formatJson(answer.value, 2)}</pre> : <Output answer={answer.value} />}
+          : asJson ? <pre className="raw" tabIndex={0} aria-label="Answer as JSON">{formatJson(answer.value, 2)}</pre> : <Output answer={answer.value} input={answered} />}
       </div>
       <div className="output-foot">
         <p className="timing" data-testid="timing">{answer === undefined ? ' ' : timingText(answer.timing)}</p>
         <div className="foot-tools">
           {answer !== undefined && <button type="button" className="button plain small" onClick={() => void copy(formatJson(answer.value, 2), 'Answer')}><Icon name="copy" size={14} />Copy</button>}
           {answer !== undefined && <button type="button" className="button plain small" onClick={() => download(stampedName(endpoint.model, endpoint.version, 'json', new Date()), `${formatJson(answer.value, 2)}\n`)}><Icon name="download" size={14} />Download</button>}
+          {answer !== undefined && !running && <Flag endpoint={endpoint} answered={answered} answer={answer} />}
           <button type="button" className="button plain small" onClick={onShare}><Icon name="link" size={14} />Share</button>
         </div>
       </div>
@@ -73,11 +79,12 @@ function Placeholder({ task }: { readonly task: boolean }) {
   );
 }
 
-export function timingText({ queue, run, total, batchSize, roundTrip }: Timing): string {
+export function timingText({ queue, run, total, batchSize, parts: partCount, roundTrip }: Timing): string {
   const parts = [
     ...(queue === undefined ? [] : [`queue ${milliseconds(queue)}`]),
     ...(run === undefined ? [] : [`run ${milliseconds(run)}`]),
     total === undefined ? `${milliseconds(roundTrip)} ms with the network` : `total ${milliseconds(total)} ms`,
+    ...(partCount === undefined ? [] : [`${partCount.toLocaleString('en')} ${partCount === 1 ? 'part' : 'parts'}`]),
     ...(batchSize === undefined ? [] : [`batch of ${batchSize}`]),
   ];
   return parts.join(' · ');

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import type { PageModel } from './api-types.ts';
 import { formatRoute } from './route.ts';
-import { stateOf } from './side.tsx';
+import { isService, stateOf } from './side.tsx';
 import { StateMark } from './state-mark.tsx';
 
 interface Destination {
@@ -21,7 +21,8 @@ export function Palette({ models, onClose }: { readonly models: readonly PageMod
 
   const found = useMemo(() => {
     const all: Destination[] = [
-      ...models.map((model) => ({ title: model.name, kind: 'Model', href: formatRoute({ page: 'model', name: model.name }), model })),
+      ...models.map((model) => ({ title: model.name, kind: isService(model) ? 'Service' : 'Model', href: formatRoute({ page: 'model', name: model.name }), model })),
+      { title: 'Gallery', kind: 'Page', href: '#/gallery' },
       { title: 'Dashboard', kind: 'Page', href: '#/dashboard' },
       { title: 'API docs', kind: 'Page', href: 'docs' },
       { title: 'Metrics', kind: 'Page', href: 'metrics' },

@@ -2,12 +2,14 @@
 export type Route =
   | { readonly page: 'home' }
   | { readonly page: 'dashboard' }
+  | { readonly page: 'gallery' }
   | { readonly page: 'model'; readonly name: string; readonly version?: string; readonly input?: string };
 
 export function parseRoute(hash: string): Route {
   const [path, query = ''] = splitOnce(hash.replace(/^#/, ''), '?');
   const parts = path.split('/').filter((part) => part !== '').map(decode);
   if (parts[0] === 'dashboard') return { page: 'dashboard' };
+  if (parts[0] === 'gallery') return { page: 'gallery' };
   if (parts[0] === 'models' && parts[1] !== undefined) {
     const input = new URLSearchParams(query).get('input');
     const version = parts[2] === 'versions' ? parts[3] : undefined;
@@ -18,7 +20,7 @@ export function parseRoute(hash: string): Route {
 
 export function formatRoute(route: Route): string {
   if (route.page === 'home') return '#/';
-  if (route.page === 'dashboard') return '#/dashboard';
+  if (route.page === 'dashboard' || route.page === 'gallery') return `#/${route.page}`;
   const version = route.version === undefined ? '' : `/versions/${encodeURIComponent(route.version)}`;
   const input = route.input === undefined ? '' : `?${new URLSearchParams({ input: route.input })}`;
   return `#/models/${encodeURIComponent(route.name)}${version}${input}`;

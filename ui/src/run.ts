@@ -1,28 +1,40 @@
 /** One run of an endpoint at a time; a new one replaces the one under way. */
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { postJson, ServerError, type Answer } from './api.ts';
+import { postJson, postStream, ServerError, type Answer } from './api.ts';
+import type { ProgressReport } from './api-types.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
+import { formatJson, type JsonValue } from './json.ts';
+import type { FieldProblem } from './schema.ts';
 
 export interface RunProblem {
   readonly message: string;
   /** What to do next. */
   readonly next: string;
-  /** The field, as {@link Endpoint.problems} names it. */
-  readonly field: string | undefined;
+  /** Fields, as {@link Endpoint.problems} names them. */
+  readonly fields: readonly FieldProblem[];
 }
 
-export interface Runner {
+interface RunState {
   readonly running: boolean;
+  /** Of an answer that comes in parts: what came so far is in `answer`. */
+  readonly partial: boolean;
+  readonly progress: ProgressReport | undefined;
   readonly answer: Answer | undefined;
   readonly problem: RunProblem | undefined;
+}
+
+export interface Runner extends RunState {
   run(value: unknown): Promise<Answer | undefined>;
+  /** What came of an answer in parts stays. */
   cancel(): void;
   /** Shows an answer from earlier, or none. */
   show(answer: Answer | undefined): void;
 }
 
+const idle = { running: false, partial: false, progress: undefined, problem: undefined } as const;
+
 export function useRunner(endpoint: Endpoint, first: Answer | undefined, onFailure: (error: ServerError) => void): Runner {
-  const [state, setState] = useState<{ running: boolean; answer: Answer | undefined; problem: RunProblem | undefined }>({ running: false, answer: first, problem: undefined });
+  const [state, setState] = useState<RunState>({ ...idle, answer: first });
   const current = useRef<AbortController | undefined>(undefined);
 
   useEffect(() => () => current.current?.abort(), []);
@@ -31,36 +43,72 @@ export function useRunner(endpoint: Endpoint, first: Answer | undefined, onFailu
     current.current?.abort();
     const controller = new AbortController();
     current.current = controller;
-    setState((before) => ({ ...before, running: true, problem: undefined }));
+    setState((before) => ({ ...idle, answer: before.answer, running: true }));
     try {
-      const answer = await postJson(endpoint.path, endpoint.body(value), controller.signal);
+      const answer = endpoint.stream === undefined
+        ? await postJson(endpoint.path, endpoint.body(value), controller.signal)
+        : await follow(endpoint.stream, value, controller.signal, (change) => {
+          if (!controller.signal.aborted) setState((before) => ({ ...before, ...change }));
+        });
       if (controller.signal.aborted) return undefined;
-      setState({ running: false, answer, problem: undefined });
+      setState({ ...idle, answer });
       return answer;
     } catch (error) {
       if (controller.signal.aborted) return undefined;
       if (error instanceof ServerError) onFailure(error);
-      setState((before) => ({ ...before, running: false, problem: describe(endpoint, error) }));
+      setState((before) => ({ ...idle, answer: before.answer, problem: describe(endpoint, error) }));
       return undefined;
     }
   }, [endpoint, onFailure]);
 
   const cancel = useCallback(() => {
     current.current?.abort();
-    setState((before) => ({ ...before, running: false }));
+    setState((before) => ({ ...idle, answer: before.answer }));
   }, []);
 
   const show = useCallback((answer: Answer | undefined) => {
     current.current?.abort();
-    setState({ running: false, answer, problem: undefined });
+    setState({ ...idle, answer });
   }, []);
 
   return { ...state, run, cancel, show };
 }
 
+/** Parts are drawn at most once a frame: tokens come faster than a screen changes. */
+async function follow(stream: NonNullable<Endpoint['stream']>, value: unknown, signal: AbortSignal, tell: (change: Partial<RunState>) => void): Promise<Answer> {
+  const started = performance.now();
+  const parts: JsonValue[] = [];
+  const answer = (timing: Answer['timing']): Answer => {
+    const whole = stream.join(parts);
+    return { text: formatJson(whole), value: whole, timing };
+  };
+  let frame: number | undefined;
+  const { path, body } = stream.request(value);
+  try {
+    const timing = await postStream(path, body, {
+      onPart(part) {
+        parts.push(part);
+        frame ??= requestAnimationFrame(() => {
+          frame = undefined;
+          tell({ partial: true, answer: answer({ roundTrip: performance.now() - started }) });
+        });
+      },
+      onProgress: (progress) => tell({ progress }),
+    }, signal);
+    return answer({ ...timing, ...(stream.single ? {} : { parts: parts.length }) });
+  } finally {
+    if (frame !== undefined) cancelAnimationFrame(frame);
+  }
+}
+
 function describe(endpoint: Endpoint, error: unknown): RunProblem {
-  if (!(error instanceof ServerError)) return { message: error instanceof Error ? error.message : String(error), next: 'The answer could not be read.', field: undefined };
-  return { message: error.message, next: nextStep(error), field: endpoint.fieldAt(error.at, error.message) };
+  if (!(error instanceof ServerError)) return { message: error instanceof Error ? error.message : String(error), next: 'The answer could not be read.', fields: [] };
+  const told = error.problems.length > 0 ? error.problems : [{ at: error.at, message: error.message }];
+  const fields = told.flatMap(({ at, message }) => {
+    const field = endpoint.fieldAt(at, message);
+    return field === undefined ? [] : [{ field, message }];
+  });
+  return { message: error.message, next: nextStep(error), fields };
 }
 
 function nextStep(error: ServerError): string {

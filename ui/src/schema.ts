@@ -32,11 +32,27 @@ export type Field = Common &
       }
     | { readonly kind: 'text'; readonly multiline: boolean; readonly maxLength: number | undefined }
     | { readonly kind: 'lines' }
+    | { readonly kind: 'tags'; readonly numeric: boolean; readonly options: readonly unknown[] | undefined; readonly most: number | undefined }
+    | { readonly kind: 'date'; readonly type: 'date' | 'datetime-local' | 'time' }
     | { readonly kind: 'select'; readonly options: readonly unknown[] }
     | { readonly kind: 'switch' }
     | { readonly kind: 'image'; readonly draw: boolean; readonly ink: 'black-on-white' | 'white-on-black' }
+    | { readonly kind: 'audio'; readonly sampleRate: number | undefined }
+    | { readonly kind: 'file'; readonly accept: string; readonly many: boolean; readonly most: number | undefined }
+    | { readonly kind: 'table'; readonly columns: readonly Column[]; readonly most: number | undefined }
+    | { readonly kind: 'tensor'; readonly datatype: string; readonly shape: readonly number[] }
+    | { readonly kind: 'chat' }
     | { readonly kind: 'json' }
   );
+
+/** Of a table that is filled in. */
+export interface Column {
+  readonly name: string;
+  readonly title: string;
+  readonly type: 'text' | 'number' | 'boolean';
+  readonly required: boolean;
+  readonly options: readonly unknown[] | undefined;
+}
 
 export type FieldKind = Field['kind'];
 export type FieldOf<K extends FieldKind> = Extract<Field, { kind: K }>;
@@ -90,9 +106,14 @@ function field(schema: JsonSchema, root: JsonSchema, hints: FormHints, place: Pl
   const mediaType = text(schema['contentMediaType']) ?? '';
   const format = text(schema['format']) ?? '';
   if (hints.widget === 'json') return { ...common, kind: 'json' };
+  if (hints.widget === 'chat') return { ...common, kind: 'chat' };
+  if (hints.widget === 'tensor') return { ...common, kind: 'tensor', datatype: text(hints.datatype) ?? 'FP32', shape: Array.isArray(hints.shape) ? hints.shape.map(Number) : [-1] };
+  if (type === 'array') return listField(schema, root, hints, common);
   if (hints.widget === 'image' || hints.widget === 'draw' || mediaType.startsWith('image/') || format === 'image' || format === 'data-url') {
     return { ...common, kind: 'image', draw: hints.widget === 'draw', ink: hints.ink ?? 'black-on-white' };
   }
+  if (hints.widget === 'audio' || mediaType.startsWith('audio/') || format === 'audio') return { ...common, kind: 'audio', sampleRate: number(hints.sampleRate) };
+  if (isFile(hints, mediaType, format)) return { ...common, kind: 'file', accept: acceptOf(mediaType), many: false, most: undefined };
   const choices = Array.isArray(schema['enum']) ? (schema['enum'] as unknown[]) : Array.isArray(hints.options) ? hints.options : undefined;
   if (choices !== undefined) return { ...common, kind: 'select', options: choices, initial: common.initial ?? (common.required ? choices[0] : undefined) };
   if (type === 'number' || type === 'integer') {
@@ -117,16 +138,69 @@ function field(schema: JsonSchema, root: JsonSchema, hints: FormHints, place: Pl
     };
   }
   if (type === 'boolean') return { ...common, kind: 'switch', initial: common.initial ?? (common.required ? false : undefined) };
-  if (type === 'array') {
-    const items = resolve(isObject(schema['items']) ? schema['items'] : {}, root);
-    return { ...common, kind: items['type'] === 'string' && items['contentMediaType'] === undefined ? 'lines' : 'json' };
-  }
+  const dateType = dateTypes[format];
+  if (type === 'string' && dateType !== undefined && hints.widget === undefined) return { ...common, kind: 'date', type: dateType };
   if (type === 'string' || hints.widget === 'text' || hints.widget === 'textarea') {
     const maxLength = number(schema['maxLength']);
     const multiline = hints.widget === 'textarea' || (hints.widget !== 'text' && (maxLength === undefined || maxLength > 200));
     return { ...common, kind: 'text', multiline, maxLength };
   }
   return { ...common, kind: 'json' };
+}
+
+const dateTypes: Readonly<Record<string, FieldOf<'date'>['type']>> = { date: 'date', 'date-time': 'datetime-local', time: 'time' };
+
+function isFile(hints: FormHints, mediaType: string, format: string): boolean {
+  return hints.widget === 'file' || format === 'binary' || (mediaType !== '' && !/^text\/|json/.test(mediaType));
+}
+
+/** For the chooser; '' takes anything. */
+function acceptOf(mediaType: string): string {
+  return mediaType === 'application/octet-stream' || mediaType === '*/*' ? '' : mediaType;
+}
+
+function listField(schema: JsonSchema, root: JsonSchema, hints: FormHints, common: Common): Field {
+  const items = resolve(isObject(schema['items']) ? schema['items'] : {}, root);
+  const itemHints = hintsOf(items);
+  const most = number(schema['maxItems']);
+  const mediaType = text(items['contentMediaType']) ?? '';
+  const format = text(items['format']) ?? '';
+  if (items['type'] === 'string' && (isFile(itemHints, mediaType, format) || ['image', 'draw', 'audio'].includes(itemHints.widget ?? '') || ['image', 'audio'].includes(format))) {
+    return { ...common, kind: 'file', accept: acceptOf(mediaType), many: true, most };
+  }
+  const options = Array.isArray(items['enum']) ? (items['enum'] as unknown[]) : undefined;
+  if (hints.widget === 'tags' || options !== undefined) return { ...common, kind: 'tags', numeric: items['type'] === 'number' || items['type'] === 'integer', options, most };
+  if (items['type'] === 'string') return { ...common, kind: 'lines' };
+  if (items['type'] === 'number' || items['type'] === 'integer') return { ...common, kind: 'tags', numeric: true, options: undefined, most };
+  const columns = columnsOf(items, root);
+  return columns === undefined ? { ...common, kind: 'json' } : { ...common, kind: 'table', columns, most };
+}
+
+/** The columns of rows that hold scalars only. */
+function columnsOf(items: JsonSchema, root: JsonSchema): Column[] | undefined {
+  const properties = items['properties'];
+  if (!isObject(properties) || Object.keys(properties).length === 0) return undefined;
+  const required = Array.isArray(items['required']) ? (items['required'] as unknown[]) : [];
+  const columns: Column[] = [];
+  for (const [name, property] of Object.entries(properties)) {
+    const cell = resolve(isObject(property) ? property : {}, root);
+    const type = Array.isArray(cell['type']) ? (cell['type'] as unknown[]).find((member) => member !== 'null') : cell['type'];
+    const options = Array.isArray(cell['enum']) ? (cell['enum'] as unknown[]) : undefined;
+    if (type === 'object' || type === 'array' || (type === undefined && options === undefined)) return undefined;
+    columns.push({ name, title: text(cell['title']) ?? name, type: type === 'number' || type === 'integer' ? 'number' : type === 'boolean' ? 'boolean' : 'text', required: required.includes(name), options });
+  }
+  return columns;
+}
+
+/** A cell as it is written → the value of its column; undefined: empty. */
+export function readCell(column: Column, written: string): unknown {
+  const trimmed = written.trim();
+  if (trimmed === '') return undefined;
+  if (column.options !== undefined) return column.options.find((option) => writtenText(option) === trimmed) ?? trimmed;
+  if (column.type === 'boolean') return /^(?:true|yes|1)$/i.test(trimmed) ? true : /^(?:false|no|0)$/i.test(trimmed) ? false : trimmed;
+  if (column.type === 'text') return written;
+  const value = Number(trimmed.replace(',', '.'));
+  return Number.isNaN(value) ? trimmed : value;
 }
 
 /** `$ref` into the document, and of alternatives the one that a form can show: an object before a list, `null` last. */
@@ -160,7 +234,7 @@ type FormHints = SchemaHints & {
   readonly options?: readonly unknown[];
 };
 
-function hintsOf(schema: JsonSchema): FormHints {
+export function hintsOf(schema: JsonSchema): FormHints {
   const hints = schema['x-modelport'];
   return isObject(hints) ? hints : {};
 }
@@ -222,7 +296,9 @@ export function problemsOf(fields: readonly Field[], value: unknown): FieldProbl
 function problemOf(entry: Field, value: unknown): string | undefined {
   if (value === undefined || value === null || value === '') {
     if (!entry.required || (value === null && entry.nullable)) return undefined;
-    if (entry.kind === 'image') return entry.draw ? 'Draw, drop or paste an image.' : 'Drop, paste or choose an image.';
+    const wanted = wantedText[entry.kind];
+    if (entry.kind === 'image' && entry.draw) return 'Draw, drop or paste an image.';
+    if (wanted !== undefined) return wanted;
     return entry.kind === 'number' ? `Write a number${rangeText(entry)}.` : 'Fill this in.';
   }
   if (entry.kind === 'number') {
@@ -232,8 +308,42 @@ function problemOf(entry: Field, value: unknown): string | undefined {
     if (entry.maximum !== undefined && value > entry.maximum) return `At most ${entry.maximum}, please.`;
   }
   if (entry.kind === 'text' && entry.maxLength !== undefined && writtenText(value).length > entry.maxLength) return `At most ${entry.maxLength} characters; this has ${writtenText(value).length}.`;
-  if (entry.kind === 'json' && value instanceof UnreadJson) return value.message;
+  if (value instanceof UnreadJson) return value.message;
+  if (entry.kind === 'table') return problemOfRows(entry, value);
+  if (entry.kind === 'chat' && entry.required && lastWords(value) === '') return 'Write a message.';
+  if (Array.isArray(value) && value.length === 0 && entry.required) return wantedText[entry.kind] ?? 'Add at least one.';
   return undefined;
+}
+
+/** What to do about a field that is empty and must not be. */
+const wantedText: Partial<Record<FieldKind, string>> = {
+  image: 'Drop, paste or choose an image.',
+  audio: 'Record something, or drop or choose a file.',
+  file: 'Drop or choose a file.',
+  table: 'Fill in a row, or paste some from a spreadsheet.',
+  chat: 'Write a message.',
+  tags: 'Add at least one.',
+  lines: 'Write at least one line.',
+};
+
+function problemOfRows({ columns }: FieldOf<'table'>, value: unknown): string | undefined {
+  if (!Array.isArray(value)) return 'This is no table.';
+  for (const [index, row] of value.entries()) {
+    for (const column of columns) {
+      const cell: unknown = isObject(row) ? row[column.name] : undefined;
+      if (cell === undefined || cell === null) {
+        if (column.required) return `Row ${index + 1}: ${column.title} is empty.`;
+      } else if (column.type === 'number' && typeof cell !== 'number') return `Row ${index + 1}: ${column.title} is no number.`;
+      else if (column.type === 'boolean' && typeof cell !== 'boolean') return `Row ${index + 1}: ${column.title} is yes or no.`;
+    }
+  }
+  return undefined;
+}
+
+/** Of a conversation: what its last message says, '' where that is not the person's. */
+export function lastWords(value: unknown): string {
+  const last: unknown = Array.isArray(value) ? value.at(-1) : undefined;
+  return isObject(last) && last['role'] === 'user' ? writtenText(last['content']).trim() : '';
 }
 
 /** JSON in the form that cannot be read yet. */

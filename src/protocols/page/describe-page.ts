@@ -26,7 +26,7 @@ function describeVersion(served: ServedModel, server: ServerFacts): unknown {
     platform: served.platform,
     ...(config.description === undefined ? {} : { description: config.description }),
     signature: { inputs: signature.inputs, outputs: signature.outputs },
-    ...(predict === undefined ? {} : { predict: { ...predict, path: predictPath(served, server) } }),
+    ...(predict === undefined ? {} : { predict: { ...predict, path: predictPath(served, server), ...streamOf(served) } }),
     batching: signature.batch,
     ...(config.instances?.kind === undefined ? {} : { instances: { kind: config.instances.kind, count: config.instances.count ?? 1 } }),
     statistics: {
@@ -36,6 +36,20 @@ function describeVersion(served: ServedModel, server: ServerFacts): unknown {
       executions: statistics.executionCount,
     },
   };
+}
+
+/** How an answer is had in parts, where it can be. */
+function streamOf({ name, version, versions, model }: ServedModel): { readonly stream?: 'parts' | 'tokens'; readonly tokensPath?: string } {
+  if (model.predictStream !== undefined) return { stream: 'parts' };
+  if (model.generate === undefined) return {};
+  const named = versions.at(-1) === version ? '' : `/versions/${encodeURIComponent(version)}`;
+  return { stream: 'tokens', tokensPath: `v2/models/${encodeURIComponent(name)}${named}/generate_stream` };
+}
+
+/** How many requests of a version wait or run, and how many were answered since it was loaded: from two of these the page tells a place in the queue. */
+export function describeQueue(served: ServedModel): unknown {
+  const { success, fail, cancel, inProgress } = served.statistics();
+  return { inProgress: inProgress ?? 0, answered: success.count + fail.count + cancel.count };
 }
 
 function predictPath(served: ServedModel, server: ServerFacts): string {

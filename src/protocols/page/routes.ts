@@ -1,11 +1,16 @@
-/** The page at `/`: the built files of `ui/`, and `ui/models`, which tells it what is served (types: `ui/src/api-types.ts`). */
+/**
+ * The page at `/`: the built files of `ui/`, `ui/models`, which tells it what is served, `ui/queue`, how many wait, and `ui/flags`, where flagged
+ * answers are kept (types: `ui/src/api-types.ts`).
+ */
 import { readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ModelportError } from '../../errors.ts';
-import type { HttpRequest, HttpResponse, Protocol } from '../../protocol.ts';
-import { describePage } from './describe-page.ts';
+import type { HttpRequest, HttpResponse, Protocol, Route } from '../../protocol.ts';
+import type { ModelRepository } from '../../repository.ts';
+import { describePage, describeQueue } from './describe-page.ts';
+import { FlagStore } from './flags.ts';
 
 const folder = fileURLToPath(new URL('../../ui/', import.meta.url));
 
@@ -19,7 +24,7 @@ const contentTypes: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
 };
 
-// Inline styles: React sets style attributes. Blob and data images: what a person draws or drops is shown before it is sent.
+// Inline styles: React sets style attributes. Blob and data images: what a person draws or drops is shown before it is sent; masks and sound come as data URLs.
 const contentSecurityPolicy = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'";
 
 export const page: Protocol = {
@@ -32,10 +37,57 @@ export const page: Protocol = {
       method: 'GET',
       path: '/ui/models',
       door: 'inference',
-      handle: () => ({ headers: { 'content-type': 'application/json', 'cache-control': 'no-store' }, body: JSON.stringify(describePage(repository, server)) }),
+      handle: () => json(describePage(repository, server)),
     },
+    {
+      method: 'GET',
+      path: '/ui/queue/:model/:version',
+      door: 'inference',
+      handle: ({ parameters }) => json(describeQueue(repository.get(parameters['model']!, parameters['version']))),
+    },
+    ...(server.cacheDirectory === undefined ? [] : flagRoutes(repository, new FlagStore(server.cacheDirectory))),
   ],
 };
+
+/** Flags hold what people entered, so they are behind the management door: loopback, or the management key. */
+function flagRoutes(repository: ModelRepository, store: FlagStore): Route[] {
+  const door = 'management';
+  return [
+    { method: 'GET', path: '/ui/flags/:model', door, handle: async ({ parameters }) => json(await store.count(repository.get(parameters['model']!).name)) },
+    {
+      method: 'GET',
+      path: '/ui/flags/:model/lines',
+      door,
+      handle: async ({ parameters }) => {
+        const lines = await store.read(repository.get(parameters['model']!).name);
+        if (lines === undefined) throw new ModelportError('NOT_FOUND', `no answer of '${parameters['model']!}' was flagged`);
+        return { headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store', 'content-disposition': 'attachment; filename="flags.jsonl"' }, body: lines };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/ui/flags/:model/:version',
+      door,
+      handle: async ({ parameters, body }) => {
+        const { name, version } = repository.get(parameters['model']!, parameters['version']);
+        return { ...json({ count: await store.add({ model: name, version }, body, new Date()) }), status: 201 };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/ui/flags/:model',
+      door,
+      handle: async ({ parameters }) => {
+        await store.clear(repository.get(parameters['model']!).name);
+        return { status: 204 };
+      },
+    },
+  ];
+}
+
+function json(value: unknown): HttpResponse {
+  return { headers: { 'content-type': 'application/json', 'cache-control': 'no-store' }, body: JSON.stringify(value) };
+}
 
 interface CachedFile {
   readonly body: Buffer;

@@ -19,6 +19,7 @@ export function inferEndpoint(model: string, version: string, newest: boolean, {
     version,
     path: `v2/models/${encodeURIComponent(model)}${newest ? '' : `/versions/${encodeURIComponent(version)}`}/infer`,
     task: undefined,
+    door: 'infer',
     examples: [],
     initial: filled,
     empty: filled,

@@ -1,22 +1,39 @@
-/** People's door of a model with a task: a value by one schema in, a value by another out. */
-import type { PagePredict } from '../api-types.ts';
+/** People's door of a model with a task or of an endpoint of a service: a value by one schema in, a value by another out. */
+import type { JsonSchema, PagePredict } from '../api-types.ts';
 import { FieldForm } from '../inputs/field-form.tsx';
-import { formatJson, writtenText } from '../json.ts';
+import { formatJson, writtenText, type JsonValue } from '../json.ts';
+import { joinParts, replyText } from '../outputs/joined-parts.ts';
 import { summarizeValue, ValueView } from '../outputs/value-view.tsx';
-import { fieldAt, fieldsOf, getAt, initialValue, problemsOf, type Field } from '../schema.ts';
-import type { Endpoint, Summary } from './endpoint.ts';
+import { fieldAt, fieldsOf, getAt, initialValue, isObject, problemsOf, setAt, type Field } from '../schema.ts';
+import { batchOf } from './batch-of.ts';
+import type { Endpoint, EndpointStream, Summary } from './endpoint.ts';
 
 export function predictEndpoint(model: string, version: string, predict: PagePredict): Endpoint {
   const fields = fieldsOf(predict.input);
   const summarize = (value: unknown): Summary => summarizeInput(fields, value);
+  const stream = streamOf(predict);
+  const batch = batchOf(fields);
+  const chat = fields.find((field) => field.kind === 'chat');
+  // Pieces of text that were joined are shown as one.
+  const schemaOf = (answer: JsonValue): JsonSchema => (predict.part === undefined || Array.isArray(answer) ? predict.output : predict.part);
   return {
     model,
     version,
     path: predict.path,
     task: predict.task,
+    door: 'predict',
     examples: predict.examples.map((example) => {
       const value = merge(initialValue(fields), example);
       return { value, summary: summarize(value) };
+    }),
+    ...(stream === undefined ? {} : { stream }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(chat === undefined ? {} : {
+      withReply: (value, answer) => {
+        const messages = getAt(value, chat.path);
+        const content = replyText(answer);
+        return content === undefined || !Array.isArray(messages) ? undefined : setAt(value, chat.path, [...messages as unknown[], { role: 'assistant', content }]);
+      },
     }),
     initial: () => (predict.examples.length > 0 ? merge(initialValue(fields), predict.examples[0]) : initialValue(fields)),
     restore: (value) => value,
@@ -30,8 +47,25 @@ export function predictEndpoint(model: string, version: string, predict: PagePre
       return named?.path.join('.');
     },
     Form: (props) => <FieldForm fields={fields} {...props} />,
-    Output: ({ answer }) => <ValueView value={answer} schema={predict.output} />,
+    Output: ({ answer, input }) => <ValueView value={answer} schema={schemaOf(answer)} input={input} />,
   };
+}
+
+/** Models with a task answer whole, and say how long each step took; services may tell their progress. */
+function streamOf({ stream, task, path, part, tokensPath }: PagePredict): EndpointStream | undefined {
+  if (stream === 'tokens' && tokensPath !== undefined) {
+    return {
+      single: false,
+      request: (value) => {
+        const { prompt, ...parameters } = isObject(value) ? value : {};
+        return { path: tokensPath, body: formatJson({ text_input: writtenText(prompt), parameters }) };
+      },
+      join: (parts) => ({ text: parts.map((event) => (isObject(event) ? writtenText(event['text_output']) : '')).join('') }),
+    };
+  }
+  const request = (value: unknown): { path: string; body: string } => ({ path, body: formatJson(value) });
+  if (part !== undefined) return { single: false, request, join: joinParts };
+  return task === 'service' ? { single: true, request, join: (parts) => parts.at(-1) ?? null } : undefined;
 }
 
 function merge(defaults: unknown, example: unknown): unknown {
@@ -46,11 +80,20 @@ function summarizeInput(fields: readonly Field[], value: unknown): Summary {
     const item = getAt(value, field.path);
     if (item === undefined || field.advanced) continue;
     if (field.kind === 'image') image ??= writtenText(item);
-    else if (typeof item === 'object') parts.push(formatJson(item).slice(0, 60));
-    else parts.push(field.kind === 'number' && field.unit !== undefined && fields.length < 3 ? `${writtenText(item)} ${field.unit}` : writtenText(item));
+    else parts.push(summarizeItem(field, item, fields.length));
   }
-  const text = parts.join(' · ').slice(0, 120);
+  const text = parts.filter((part) => part !== '').join(' · ').slice(0, 120);
   return image === undefined ? { text: text === '' ? 'Empty' : text } : { text, image };
+}
+
+function summarizeItem(field: Field, item: unknown, fieldCount: number): string {
+  if (field.kind === 'audio') return 'Recording';
+  if (field.kind === 'file') return Array.isArray(item) ? `${item.length} files` : 'File';
+  if (field.kind === 'table') return Array.isArray(item) ? `${item.length} rows` : '';
+  if (field.kind === 'chat') return Array.isArray(item) ? writtenText((item as { role: string; content: string }[]).findLast((message) => message.role === 'user')?.content) : '';
+  if ((field.kind === 'tags' || field.kind === 'lines') && Array.isArray(item)) return item.map(writtenText).join(', ').slice(0, 60);
+  if (typeof item === 'object') return formatJson(item).slice(0, 60);
+  return field.kind === 'number' && field.unit !== undefined && fieldCount < 3 ? `${writtenText(item)} ${field.unit}` : writtenText(item);
 }
 
 function escapeRegExp(text: string): string {

@@ -1,13 +1,15 @@
 /** A form from fields. A kind of field is one component and one line in `controls`. */
-import { useId, useMemo, type ClipboardEvent, type ComponentType } from 'react';
+import { lazy, Suspense, useId, useMemo, type ClipboardEvent, type ComponentType } from 'react';
 import type { FormProps } from '../endpoints/endpoint.ts';
 import { Icon } from '../icons.tsx';
 import { getAt, setAt, type Field, type FieldKind, type FieldOf } from '../schema.ts';
+import { FileControl } from './file-control.tsx';
 import { ImageControl } from './image-control.tsx';
 import { NumberControl } from './number-control.tsx';
 import { parsePastedRow } from './pasted-row.ts';
 import { FieldProblemText } from './problem-text.tsx';
-import { JsonControl, LinesControl, SelectControl, SwitchControl, TextControl } from './text-controls.tsx';
+import { DateControl, JsonControl, LinesControl, SelectControl, SwitchControl, TextControl } from './text-controls.tsx';
+import { TagsControl } from './tags-control.tsx';
 
 export interface ControlProps<K extends FieldKind> {
   readonly field: FieldOf<K>;
@@ -16,8 +18,21 @@ export interface ControlProps<K extends FieldKind> {
   readonly invalid: boolean;
   /** Ids of the description and the problem. */
   readonly describedBy: string;
+  /** Of a conversation: the answer that is being written. */
+  readonly reply?: string | undefined;
   readonly onChange: (value: unknown) => void;
 }
+
+// Loaded when a form has one: most have none.
+const AudioControl = lazy(async () => ({ default: (await import('./audio-control.tsx')).AudioControl }));
+const ChatControl = lazy(async () => ({ default: (await import('./chat-control.tsx')).ChatControl }));
+const TableControl = lazy(async () => ({ default: (await import('./table-control.tsx')).TableControl }));
+const TensorControl = lazy(async () => ({ default: (await import('./tensor-control.tsx')).TensorControl }));
+
+/** Controls of several parts, which a label cannot be for. */
+const groups: ReadonlySet<FieldKind> = new Set<FieldKind>(['image', 'audio', 'file', 'table', 'tags', 'chat']);
+/** What a schema says about these is how they travel; the control shows what to do. */
+const selfExplaining: ReadonlySet<FieldKind> = new Set<FieldKind>(['image', 'audio', 'file']);
 
 const controls: { readonly [K in FieldKind]: ComponentType<ControlProps<K>> } = {
   number: NumberControl,
@@ -26,10 +41,17 @@ const controls: { readonly [K in FieldKind]: ComponentType<ControlProps<K>> } = 
   select: SelectControl,
   switch: SwitchControl,
   image: ImageControl,
+  audio: AudioControl,
+  file: FileControl,
+  table: TableControl,
+  tags: TagsControl,
+  tensor: TensorControl,
+  chat: ChatControl,
+  date: DateControl,
   json: JsonControl,
 };
 
-export function FieldForm({ fields, value, problems, onChange }: FormProps & { readonly fields: readonly Field[] }) {
+export function FieldForm({ fields, value, problems, reply, onChange }: FormProps & { readonly fields: readonly Field[] }) {
   const basic = useMemo(() => fields.filter((field) => !field.advanced), [fields]);
   const advanced = useMemo(() => fields.filter((field) => field.advanced), [fields]);
 
@@ -37,7 +59,7 @@ export function FieldForm({ fields, value, problems, onChange }: FormProps & { r
   const pasteRow = (event: ClipboardEvent, from: number): void => {
     const cells = parsePastedRow(event.clipboardData.getData('text/plain'), fields.map((field) => field.name));
     if (cells === undefined) return;
-    const targets = cells.names ?? fields.slice(from).filter((field) => field.kind !== 'image' && field.kind !== 'json').map((field) => field.name);
+    const targets = cells.names ?? fields.slice(from).filter((field) => !groups.has(field.kind) && field.kind !== 'json').map((field) => field.name);
     let next = value;
     cells.values.forEach((cell, index) => {
       const field = fields.find((candidate) => candidate.name === targets[index]);
@@ -55,6 +77,7 @@ export function FieldForm({ fields, value, problems, onChange }: FormProps & { r
         field={field}
         value={getAt(value, field.path)}
         problem={problems.find((problem) => problem.field === path)?.message}
+        reply={field.kind === 'chat' ? reply : undefined}
         onChange={(item) => onChange(setAt(value, field.path, item === undefined && field.required && field.nullable ? null : item))}
         onPaste={(event) => pasteRow(event, fields.indexOf(field))}
       />
@@ -78,23 +101,28 @@ interface RowProps {
   readonly field: Field;
   readonly value: unknown;
   readonly problem: string | undefined;
+  readonly reply: string | undefined;
   readonly onChange: (value: unknown) => void;
   readonly onPaste: (event: ClipboardEvent) => void;
 }
 
-function FieldRow({ field, value, problem, onChange, onPaste }: RowProps) {
+function FieldRow({ field, value, problem, reply, onChange, onPaste }: RowProps) {
   const id = useId();
-  // What a schema says about an image is how it travels; the control shows what to do.
-  const about = field.kind === 'image' ? undefined : field.description;
+  const about = selfExplaining.has(field.kind) ? undefined : field.description;
+  const group = groups.has(field.kind);
   const Control = controls[field.kind] as ComponentType<ControlProps<FieldKind>>;
   return (
     <div className="field" data-field={field.path.join('.')} onPaste={onPaste}>
       <div className="field-head">
-        {field.kind === 'image' ? <span className="label" id={`${id}-label`}>{field.title}</span> : <label htmlFor={id} id={`${id}-label`}>{field.title}</label>}
+        {group ? <span className="label" id={`${id}-label`}>{field.title}</span> : <label htmlFor={id} id={`${id}-label`}>{field.title}</label>}
         <span className="caption">{captionOf(field)}</span>
       </div>
       {about !== undefined && <p className="field-about" id={`${id}-about`}>{about}</p>}
-      <Control field={field} id={id} value={value} invalid={problem !== undefined} describedBy={`${about === undefined ? '' : `${id}-about `}${problem === undefined ? '' : `${id}-problem`}`.trim()} onChange={onChange} />
+      <div className="control" {...(group && field.kind !== 'image' ? { role: 'group', 'aria-labelledby': `${id}-label` } : {})}>
+        <Suspense fallback={<div className="control-coming" />}>
+          <Control field={field} id={id} value={value} invalid={problem !== undefined} describedBy={`${about === undefined ? '' : `${id}-about `}${problem === undefined ? '' : `${id}-problem`}`.trim()} reply={reply} onChange={onChange} />
+        </Suspense>
+      </div>
       <FieldProblemText id={`${id}-problem`} problem={problem} />
     </div>
   );

@@ -4,6 +4,7 @@ import { Icon } from '../icons.tsx';
 import { Camera } from './camera.tsx';
 import { DrawingPaper, type DrawingPaperHandle } from './drawing-paper.tsx';
 import type { ControlProps } from './field-form.tsx';
+import { readAsDataUrl } from './read-files.ts';
 
 export function ImageControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'image'>) {
   const chooser = useRef<HTMLInputElement>(null);
@@ -96,13 +97,4 @@ export function ImageControl({ field, id, value, invalid, describedBy, onChange 
       {refused !== undefined && <p className="field-about" role="status">{refused}</p>}
     </div>
   );
-}
-
-function readAsDataUrl(file: Blob): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.addEventListener('load', () => resolve(reader.result as string));
-    reader.addEventListener('error', () => reject(reader.error ?? new Error('the file could not be read')));
-    reader.readAsDataURL(file);
-  });
 }

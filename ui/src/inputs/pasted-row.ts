@@ -1,3 +1,5 @@
+import { plainName } from './delimited-text.ts';
+
 /** Cells of one row copied from a spreadsheet; with a header row above it, the columns are found by name. */
 export interface PastedRow {
   readonly values: readonly string[];
@@ -9,15 +11,10 @@ export function parsePastedRow(text: string, fieldNames: readonly string[]): Pas
   const lines = text.trim().split(/\r?\n/).map((line) => line.split(line.includes('\t') ? '\t' : line.includes(';') ? ';' : ',').map((cell) => cell.trim()));
   const first = lines[0]!;
   if (first.length < 2) return undefined;
-  const known = new Map(fieldNames.map((name) => [plain(name), name]));
-  const header = first.map((cell) => known.get(plain(cell)));
+  const known = new Map(fieldNames.map((name) => [plainName(name), name]));
+  const header = first.map((cell) => known.get(plainName(cell)));
   if (lines.length >= 2 && header.some((name) => name !== undefined)) {
     return { values: lines[1]!, names: header.map((name) => name ?? '') };
   }
   return first.every((cell) => cell !== '' && Number.isFinite(Number(cell.replace(',', '.')))) ? { values: first } : undefined;
-}
-
-/** `Sepal length (cm)` and `sepal_length` are the same column. */
-function plain(name: string): string {
-  return name.toLowerCase().replace(/\(.*?\)/g, '').replace(/[^\p{L}\p{N}]/gu, '');
 }

@@ -83,3 +83,29 @@ function read(text: string): unknown {
     return new UnreadJson(text, `This is not JSON: ${error instanceof Error ? error.message : String(error)}.`);
   }
 }
+
+/** A day, a time, or both. What has a time zone is sent with the one of this machine. */
+export function DateControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'date'>) {
+  return (
+    <input
+      id={id}
+      className="entry narrow"
+      type={field.type}
+      step={field.type === 'date' ? undefined : 1}
+      aria-invalid={invalid}
+      aria-describedby={describedBy || undefined}
+      value={field.type === 'datetime-local' ? asLocal(value) : writtenText(value)}
+      onChange={(event) => {
+        const { value: written } = event.target;
+        onChange(written === '' ? undefined : field.type === 'datetime-local' ? new Date(written).toISOString() : written);
+      }}
+    />
+  );
+}
+
+/** An instant as this machine's clock shows it: `2026-01-31T12:30:00`. */
+function asLocal(value: unknown): string {
+  const instant = new Date(writtenText(value));
+  if (writtenText(value) === '' || Number.isNaN(instant.getTime())) return '';
+  return new Date(instant.getTime() - instant.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}

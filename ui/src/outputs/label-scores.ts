@@ -56,3 +56,20 @@ export function formatNumber(value: number | bigint): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(value);
   return String(Number(value.toPrecision(6)));
 }
+
+/** Members that name an item, where the schema does not say which. */
+const nameMembers = ['label', 'item', 'sentence', 'token', 'text', 'name', 'word', 'answer'];
+
+/** A list of scored items whatever else they hold, highest first. `named`: the member that names an item. */
+export function namedScoresOf(value: JsonValue, named: string | undefined): readonly LabelScore[] | undefined {
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  const scores: LabelScore[] = [];
+  for (const item of value as readonly JsonValue[]) {
+    if (!isObject(item) || typeof item['score'] !== 'number') return undefined;
+    const name = named ?? nameMembers.find((member) => item[member] !== undefined);
+    const label = name === undefined ? undefined : item[name];
+    if (typeof label !== 'string' && typeof label !== 'number' && typeof label !== 'boolean' && typeof label !== 'bigint') return undefined;
+    scores.push({ label: String(label), score: item['score'] });
+  }
+  return sorted(scores);
+}
