@@ -1,8 +1,8 @@
 /** `--apply`: every object by server-side apply, then the wait until the new pods serve; and back again where they don't. */
 import { ModelportError } from '../../errors.ts';
 import type { ApplyContext, Deployment, TargetOptions } from '../../target.ts';
-import { openCluster, type Cluster } from './cluster.ts';
-import { deploymentObjects } from './objects.ts';
+import { openCluster, type Cluster, type ClusterObject } from './cluster.ts';
+import { deploymentObjects, ownsReplicas, staleObjects } from './objects.ts';
 import { checkNamespace } from './options.ts';
 import { applyPrevious } from './rollback.ts';
 import { describeFailure, replicaSets, revisionOf, waitForRollout } from './rollout.ts';
@@ -18,11 +18,16 @@ export async function applyKubernetes(deployment: Deployment, options: TargetOpt
   // All are tried before one is changed: a conflict or a misspelt field leaves everything as it is.
   for (const object of objects) await cluster.apply(object, { fieldManager, force, dryRun: true });
   const earlier = await cluster.get('apps/v1', 'Deployment', namespace, name);
+  if (earlier !== undefined) await handReplicasOver(cluster, earlier, objects, fieldManager);
   for (const object of objects) {
     const { apiVersion, kind, metadata } = object;
     const before = await cluster.get(apiVersion, kind, namespace, metadata.name);
     const after = await cluster.apply(object, { fieldManager, force });
     context.note(`${kind} ${namespace}/${metadata.name}: ${before === undefined ? 'made' : before.metadata.resourceVersion === after.metadata.resourceVersion ? 'unchanged' : 'changed'}`);
+  }
+  for (const { apiVersion, kind } of await staleObjects(cluster, namespace, name, objects, fieldManager)) {
+    await cluster.delete(apiVersion, kind, namespace, name);
+    context.note(`${kind} ${namespace}/${name}: taken away`);
   }
   const failure = await waitForRollout(cluster, namespace, name, deployment.readySeconds, context);
   if (failure === undefined) {
@@ -32,6 +37,17 @@ export async function applyKubernetes(deployment: Deployment, options: TargetOpt
   const report = await describeFailure(cluster, namespace, name);
   const after = await goBack(cluster, deployment, namespace, options, earlier !== undefined, context);
   throw new ModelportError('RUN_FAILED', `${deployment.image} does not get ready: ${failure}\n${report}\n${after}`);
+}
+
+/**
+ * An autoscaler takes over from a fixed number: a field that its only owner leaves out is removed, which would mean one replica. A second owner keeps
+ * it as it is until the autoscaler writes it.
+ */
+async function handReplicasOver(cluster: Cluster, live: ClusterObject, objects: readonly ClusterObject[], fieldManager: string): Promise<void> {
+  const wanted = objects.find(({ kind }) => kind === 'Deployment')!;
+  const { apiVersion, kind, metadata: { name, namespace } } = wanted;
+  if (wanted.spec?.['replicas'] !== undefined || !ownsReplicas(live, fieldManager)) return;
+  await cluster.apply({ apiVersion, kind, metadata: { name, namespace: namespace! }, spec: { replicas: live.spec!['replicas'] } }, { fieldManager: `${fieldManager}-handover`, force: true });
 }
 
 /** Says what serves now. */

@@ -90,6 +90,15 @@ export class Cluster {
     return this.#object(await this.#request('PATCH', path, query, { type: 'application/apply-patch+yaml', body: JSON.stringify(object) }), `apply ${kind} ${metadata.name}`, metadata.namespace!);
   }
 
+  async delete(apiVersion: string, kind: string, namespace: string, name: string): Promise<void> {
+    const answer = await this.#request('DELETE', await this.#path(apiVersion, kind, namespace, name));
+    if (answer.status !== 404) this.#object(answer, `delete ${kind} ${name}`, namespace);
+  }
+
+  async knows(apiVersion: string, kind: string): Promise<boolean> {
+    return (await this.#kindsOf(apiVersion)).has(kind);
+  }
+
   async createNamespace(name: string, fieldManager: string): Promise<void> {
     const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
     this.#object(await this.#request('PATCH', `/api/v1/namespaces/${name}`, { fieldManager }, { type: 'application/apply-patch+yaml', body: JSON.stringify(object) }), `create the namespace ${name}`, name);
@@ -100,20 +109,23 @@ export class Cluster {
     return answer.status === 200 ? answer.text : '';
   }
 
-  /** Throws `UNSUPPORTED` where the cluster has no such kind. */
-  async #path(apiVersion: string, kind: string, namespace: string, name?: string): Promise<string> {
-    const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  async #kindsOf(apiVersion: string): Promise<ReadonlyMap<string, string>> {
     let kinds = this.#kinds.get(apiVersion);
     if (kinds === undefined) {
-      const answer = await this.#request('GET', group);
-      if (answer.status !== 200 && answer.status !== 404) this.#object(answer, `ask which kinds ${apiVersion} has`, namespace);
+      const answer = await this.#request('GET', groupPath(apiVersion));
+      if (answer.status >= 300 && answer.status !== 404) throw this.#error(readRefusal(answer), `tell which kinds ${apiVersion} has`, 'any');
       const { resources = [] } = answer.status === 404 ? {} : (JSON.parse(answer.text) as { resources?: { kind: string; name: string }[] });
-      kinds = new Map(resources.filter((resource) => !resource.name.includes('/')).map((resource) => [resource.kind, resource.name]));
+      kinds = new Map(resources.filter(({ name }) => !name.includes('/')).map(({ kind, name }) => [kind, name]));
       this.#kinds.set(apiVersion, kinds);
     }
-    const plural = kinds.get(kind);
+    return kinds;
+  }
+
+  /** Throws `UNSUPPORTED` where the cluster has no such kind. */
+  async #path(apiVersion: string, kind: string, namespace: string, name?: string): Promise<string> {
+    const plural = (await this.#kindsOf(apiVersion)).get(kind);
     if (plural === undefined) throw new ModelportError('UNSUPPORTED', `the cluster knows no ${kind} (${apiVersion}): install what brings it, or leave it away`, { at: kind });
-    return `${group}/namespaces/${namespace}/${plural}${name === undefined ? '' : `/${name}`}`;
+    return `${groupPath(apiVersion)}/namespaces/${namespace}/${plural}${name === undefined ? '' : `/${name}`}`;
   }
 
   #object(answer: Answer, what: string, namespace: string): ClusterObject {
@@ -160,6 +172,10 @@ export class Cluster {
       throw new ModelportError('UNAVAILABLE', `can't reach the cluster at ${this.server} (context ${this.context}): ${(cause as Error).message || String((cause as NodeJS.ErrnoException).code)}. Is it up, and does the kubeconfig still fit?`, { cause });
     });
   }
+}
+
+function groupPath(apiVersion: string): string {
+  return apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
 }
 
 function readRefusal({ status, text }: Answer): Refusal {

@@ -4,7 +4,7 @@ import { isModelportError } from '../../errors.ts';
 import { lineDifference } from '../../lib/line-difference.ts';
 import type { ApplyContext, Deployment, TargetOptions } from '../../target.ts';
 import { openCluster } from './cluster.ts';
-import { deploymentObjects, withoutBookkeeping } from './objects.ts';
+import { deploymentObjects, staleObjects, withoutBookkeeping } from './objects.ts';
 
 export async function differenceKubernetes(deployment: Deployment, options: TargetOptions, context: ApplyContext): Promise<string> {
   const cluster = await openCluster(options, context.signal);
@@ -20,6 +20,8 @@ export async function differenceKubernetes(deployment: Deployment, options: Targ
     const lines = lineDifference(before === undefined ? '' : yaml(withoutBookkeeping(before)), yaml(withoutBookkeeping(after)), 3);
     if (lines !== '') text += `${before === undefined ? 'new     ' : 'changed '} ${kind} ${metadata.namespace}/${metadata.name}\n${lines}`;
   }
+  const namespace = String(options['namespace'] ?? 'default');
+  for (const { kind, metadata } of await staleObjects(cluster, namespace, deployment.name, deploymentObjects(deployment, options), String(options['fieldManager']))) text += `gone     ${kind} ${namespace}/${metadata.name}\n`;
   return text;
 }
 

@@ -2,7 +2,7 @@
 import { ModelportError } from '../../errors.ts';
 import type { ApplyContext, TargetOptions } from '../../target.ts';
 import { openCluster, type Cluster, type ClusterObject } from './cluster.ts';
-import { withoutBookkeeping } from './objects.ts';
+import { ownsReplicas, withoutBookkeeping } from './objects.ts';
 import { checkNamespace } from './options.ts';
 import { describeFailure, replicaSets, revisionOf, waitForRollout } from './rollout.ts';
 
@@ -28,7 +28,6 @@ export async function applyPrevious(cluster: Cluster, namespace: string, name: s
   const { 'pod-template-hash': _hash, ...labels } = template.metadata.labels;
   const { metadata, spec } = withoutBookkeeping(live) as { metadata: ClusterObject['metadata']; spec: Record<string, unknown> };
   // Replicas stay whose they are: an autoscaler's, or ours.
-  const ownsReplicas = live.metadata.managedFields?.some(({ manager, operation, fieldsV1 }) => manager === fieldManager && operation === 'Apply' && JSON.stringify(fieldsV1).includes('"f:replicas"')) === true;
   const { replicas, ...rest } = spec;
   const version = labels['app.kubernetes.io/version'];
   await cluster.apply(
@@ -36,7 +35,7 @@ export async function applyPrevious(cluster: Cluster, namespace: string, name: s
       apiVersion: 'apps/v1',
       kind: 'Deployment',
       metadata: { name, namespace, labels: { ...metadata.labels, ...(version === undefined ? {} : { 'app.kubernetes.io/version': version }) } },
-      spec: { ...rest, ...(ownsReplicas ? { replicas } : {}), template: { ...template, metadata: { labels } } },
+      spec: { ...rest, ...(ownsReplicas(live, fieldManager) ? { replicas } : {}), template: { ...template, metadata: { labels } } },
     },
     { fieldManager, force: true },
   );

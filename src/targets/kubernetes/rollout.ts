@@ -40,7 +40,8 @@ export function rolloutState(deployment: ClusterObject): RolloutState {
   return {
     done: updatedReplicas >= wanted && replicas <= updatedReplicas && availableReplicas >= updatedReplicas,
     failed,
-    sentence: `${Math.min(availableReplicas, updatedReplicas)} of ${wanted} replicas of the new version are ready${replicas > updatedReplicas ? `, ${replicas - updatedReplicas} of the old one to go` : ''}`,
+    // Those of the old version are available, too.
+    sentence: `${Math.max(0, Math.min(updatedReplicas, availableReplicas - (replicas - updatedReplicas)))} of ${wanted} replicas of the new version are ready${replicas > updatedReplicas ? `, ${replicas - updatedReplicas} of the old one to go` : ''}`,
   };
 }
 

@@ -1,0 +1,232 @@
+/** From a folder of models to a cluster that serves them, and what becomes of requests while the cluster changes: a real Kubernetes of two nodes. */
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root, runModelport } from '../start-modelport.ts';
+import { missing, runProgram, startCluster, until, type TestCluster } from './cluster.ts';
+
+const namespace = 'shop';
+const ratePerSecond = 40;
+
+describe.skipIf(missing !== undefined)(`Kubernetes${missing === undefined ? '' : ` (skipped: ${missing})`}`, { timeout: 300_000 }, () => {
+  let folder: string;
+  let cluster: TestCluster;
+  const image = (tag: string): string => `${cluster.registry}/iris:${tag}`;
+  const modelport = (...args: string[]) => runModelport(args, { cwd: folder, environment: { KUBECONFIG: cluster.kubeconfig, HOME: folder, XDG_CACHE_HOME: process.env['XDG_CACHE_HOME'] ?? join(process.env['HOME'] ?? tmpdir(), '.cache') } });
+  const deploy = (...args: string[]) => modelport('deploy', 'kubernetes', 'models/iris', '--namespace', namespace, '--cpu', '0.1', '--memory', '256MiB', ...args);
+  const readyPods = (): string[] => cluster.kubectl('-n', namespace, 'get', 'pods', '-l', 'app.kubernetes.io/name=iris', '-o', 'jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}{.metadata.name}{"\\n"}{end}').split('\n').filter((name) => name !== '');
+  const resourceVersions = (): string => cluster.kubectl('-n', namespace, 'get', 'service,poddisruptionbudget,networkpolicy', '-o', 'jsonpath={.items[*].metadata.resourceVersion}') + cluster.kubectl('-n', namespace, 'get', 'deployment', 'iris', '-o', 'jsonpath={.metadata.generation}');
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'modelport-kubernetes-test-'));
+    // Two versions of one model: the same network under another number, which answers tell.
+    const example = join(root, 'examples/models/iris');
+    for (const version of ['1', '2']) {
+      const place = join(folder, version === '1' ? 'models' : 'newer', 'iris');
+      mkdirSync(join(place, version), { recursive: true });
+      cpSync(join(example, 'model.onnx'), join(place, version, 'model.onnx'));
+      cpSync(join(example, 'model.yaml'), join(place, 'model.yaml'));
+    }
+    cluster = await startCluster(namespace);
+    for (const [tag, models] of [['1', 'models'], ['2', 'newer']] as const) {
+      const layout = `oci:image-${tag}`;
+      const built = await modelport('build', models, '-t', image(tag), '-o', layout);
+      expect(built.code, built.stderr).toBe(0);
+      const pushed = await modelport('push', layout, `oci://${image(tag)}`);
+      expect(pushed.code, pushed.stderr).toBe(0);
+    }
+  }, 600_000);
+  afterAll(() => {
+    cluster?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('says so where the namespace is missing', async () => {
+    const { code, stderr } = await deploy('--image', image('1'), '--apply');
+    expect(code).toBe(1);
+    expect(stderr).toContain(`there is no namespace ${namespace}`);
+  });
+
+  it('brings two replicas up that answer through the Service', async () => {
+    const { code, stderr } = await deploy('--image', image('1'), '--create-namespace', '--apply');
+    expect(stderr).toContain('serves');
+    expect(code).toBe(0);
+    expect(readyPods()).toHaveLength(2);
+    const result = await cluster.load('iris', ratePerSecond, 2);
+    expect(result.failures).toEqual([]);
+    expect(result.versions).toEqual({ 1: 80 });
+  });
+
+  it('spreads replicas over nodes and shuts pods in', () => {
+    const pods = JSON.parse(cluster.kubectl('-n', namespace, 'get', 'pods', '-o', 'json')) as { items: { spec: { nodeName: string; containers: { securityContext: object }[] }; status: object }[] };
+    expect(new Set(pods.items.map(({ spec }) => spec.nodeName)).size).toBe(2);
+    const name = readyPods()[0]!;
+    const shown = cluster.kubectl('-n', namespace, 'exec', name, '--', '/usr/local/bin/node', '-e', "try { require('fs').writeFileSync('/models/x', '') } catch (error) { console.log(process.getuid(), error.code) }");
+    expect(shown).toBe('65532 EROFS');
+  });
+
+  it('changes nothing when applied twice', async () => {
+    const before = resourceVersions();
+    const { code, stderr } = await deploy('--image', image('1'), '--apply');
+    expect(code).toBe(0);
+    expect(stderr.match(/: unchanged/g)).toHaveLength(4);
+    expect(resourceVersions()).toBe(before);
+    const same = await deploy('--image', image('1'), '--diff');
+    expect({ code: same.code, stdout: same.stdout }).toEqual({ code: 0, stdout: '' });
+  });
+
+  it('tells the difference without making it', async () => {
+    const before = resourceVersions();
+    const { code, stdout } = await deploy('--image', image('2'), '--diff');
+    expect(code).toBe(1);
+    expect(stdout).toContain(`-           image: ${image('1')}`);
+    expect(stdout).toContain(`+           image: ${image('2')}`);
+    expect(resourceVersions()).toBe(before);
+  });
+
+  it("leaves another owner's fields alone, and says whose they are", async () => {
+    const patch = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'iris' }, spec: { revisionHistoryLimit: 7 } };
+    writeFileSync(join(folder, 'foreign.json'), JSON.stringify(patch));
+    cluster.kubectl('-n', namespace, 'apply', '--server-side', '--force-conflicts', '--field-manager', 'platform-team', '-f', join(folder, 'foreign.json'));
+    const refused = await deploy('--image', image('2'), '--apply');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('.spec.revisionHistoryLimit: conflict with "platform-team"');
+    expect(cluster.kubectl('-n', namespace, 'get', 'deployment', 'iris', '-o', 'jsonpath={.spec.template.spec.containers[0].image}')).toBe(image('1'));
+    const taken = await deploy('--image', image('1'), '--apply', '--force-conflicts');
+    expect(taken.code).toBe(0);
+    expect(cluster.kubectl('-n', namespace, 'get', 'deployment', 'iris', '-o', 'jsonpath={.spec.revisionHistoryLimit}')).toBe('5');
+  });
+
+  it('rolls to a second model version without a failed request', async () => {
+    const load = cluster.load('iris', ratePerSecond, 40);
+    await sleep(2000);
+    const { code, stderr } = await deploy('--image', image('2'), '--apply');
+    expect(code, stderr).toBe(0);
+    const result = await load;
+    expect(result.failures).toEqual([]);
+    expect(result.answered).toBe(40 * ratePerSecond);
+    expect(Object.keys(result.versions)).toEqual(['1', '2']);
+    expect(result.connections[0]).toBe(result.sent / 2);
+    expect(result.connections[1]).toBeLessThan(result.sent / 4);
+  });
+
+  it('goes back on request', async () => {
+    const back = await modelport('deploy', 'kubernetes', '--name', 'iris', '--namespace', namespace, '--rollback');
+    expect(back.code, back.stderr).toBe(0);
+    expect(back.stderr).toContain(`Back to ${image('1')}`);
+    expect((await cluster.load('iris', 20, 1)).versions).toEqual({ 1: 20 });
+    // The next apply meets no stranger, and gives back what going back had taken along.
+    const again = await deploy('--image', image('1'), '--apply');
+    expect(again.code, again.stderr).toBe(0);
+  });
+
+  it('loses no request with a deleted pod', async () => {
+    const load = cluster.load('iris', ratePerSecond, 25);
+    await sleep(2000);
+    cluster.kubectl('-n', namespace, 'delete', 'pod', readyPods()[0]!, '--wait=false');
+    const result = await load;
+    expect(result.failures).toEqual([]);
+    expect(result.answered).toBe(25 * ratePerSecond);
+    await until('two ready pods', () => readyPods().length === 2);
+  });
+
+  it('loses no request with a drained node, and the budget holds', async () => {
+    const pods = readyPods();
+    // Both at once: the second is refused until a replacement is ready.
+    const evict = (name: string) => cluster.tryKubectl('create', '--raw', `/api/v1/namespaces/${namespace}/pods/${name}/eviction`, '-f', join(folder, `${name}.json`));
+    for (const name of pods) writeFileSync(join(folder, `${name}.json`), JSON.stringify({ apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace } }));
+    const load = cluster.load('iris', ratePerSecond, 40);
+    await sleep(2000);
+    expect(evict(pods[0]!).code).toBe(0);
+    const second = evict(pods[1]!);
+    expect(second.code).not.toBe(0);
+    expect(second.output).toContain('disruption budget');
+    await until('two ready pods', () => readyPods().filter((name) => name !== pods[0]).length === 2);
+    cluster.kubectl('drain', 'node2', '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=120s');
+    const result = await load;
+    expect(result.failures).toEqual([]);
+    expect(result.answered).toBe(40 * ratePerSecond);
+    expect(cluster.kubectl('-n', namespace, 'get', 'pods', '--field-selector', 'spec.nodeName=node2,status.phase=Running', '-o', 'name')).toBe('');
+    cluster.kubectl('uncordon', 'node2');
+    await until('two ready pods', () => readyPods().length === 2);
+  });
+
+  it('reports a version that never gets ready with events and last lines, and goes back', async () => {
+    const load = cluster.load('iris', 10, 30);
+    const { code, stderr } = await deploy('--image', image('2'), '--env', 'MODELPORT_HTTP_PORT=9999', '--ready-timeout', '15s', '--apply');
+    expect(code).toBe(1);
+    expect(stderr).toContain('does not get ready');
+    expect(stderr).toMatch(/Warning Unhealthy.*Startup probe failed/);
+    expect(stderr).toContain('9999');
+    expect(stderr).toContain(`Rolled back: ${image('1')} serves, as before`);
+    const result = await load;
+    expect(result.failures).toEqual([]);
+    expect(result.versions).toEqual({ 1: 300 });
+  });
+
+  it('tells of an image that is not there', async () => {
+    const { code, stderr } = await deploy('--image', image('none'), '--ready-timeout', '10s', '--apply', '--keep-failed');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/ErrImagePull|ImagePullBackOff/);
+    expect(stderr).toContain('--rollback goes back');
+    expect((await deploy('--image', image('1'), '--apply')).code).toBe(0);
+  });
+
+  it('grows from 2 to 5 replicas by its autoscaler, and takes over from a fixed number without a dip', async () => {
+    const load = cluster.load('iris', ratePerSecond, 90);
+    const { code, stderr } = await deploy('--image', image('1'), '--max-replicas', '5', '--cpu', '0.01', '--cpu-utilization', '30', '--apply');
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain('HorizontalPodAutoscaler shop/iris: made');
+    await until('five ready pods', () => readyPods().length === 5);
+    const result = await load;
+    expect(result.failures).toEqual([]);
+    expect(result.answered).toBe(90 * ratePerSecond);
+    // Applying again does not set the autoscaler's number back.
+    expect((await deploy('--image', image('1'), '--max-replicas', '5', '--cpu', '0.01', '--cpu-utilization', '30', '--apply')).code).toBe(0);
+    expect(readyPods()).toHaveLength(5);
+  });
+
+  it('says whom the cluster does not let do what', async () => {
+    cluster.kubectl('-n', namespace, 'create', 'serviceaccount', 'guest');
+    const token = cluster.kubectl('-n', namespace, 'create', 'token', 'guest');
+    const text = readFileSync(cluster.kubeconfig, 'utf8').replace(/users: .*/, `users: [{name: guest, user: {token: ${token}}}]`).replace(/user: \w+\}\}\]/, 'user: guest}}]');
+    writeFileSync(join(folder, 'guest'), text);
+    const { code, stderr } = await deploy('--image', image('1'), '--apply', '--kubeconfig', join(folder, 'guest'));
+    expect(code).toBe(1);
+    expect(stderr).toContain(`the cluster does not let guest`);
+    expect(stderr).toContain(`in namespace ${namespace}`);
+  });
+
+  describe('files', () => {
+    const everything = ['--max-replicas', '5', '--public-host', 'models.example.com', '--ingress', 'nginx', '--tls-secret', 'certificate', '--api-key-secret', 'keys', '--pull-secret', 'login', '--models-image', 'ghcr.io/me/weights:1', '--env', 'GREETING=hello "you"', '--env', 'SWITCH=on'];
+    const accepted = (file: string): void => void cluster.kubectl('apply', '--server-side', '--dry-run=server', '--validate=strict', '--force-conflicts', '-n', namespace, '-f', file);
+
+    it.each([['few', []], ['many', everything]] as const)('are accepted in strict mode: %s', async (name, options) => {
+      expect((await deploy('--image', image('1'), '-o', `plain-${name}`, ...options)).code).toBe(0);
+      for (const file of readdirSync(join(folder, `plain-${name}`))) accepted(join(folder, `plain-${name}`, file));
+      const kinds = readdirSync(join(folder, `plain-${name}`));
+      expect(kinds).toHaveLength(name === 'few' ? 4 : 6);
+    });
+
+    it.each([['few', []], ['many', everything]] as const)('kustomize gives what is accepted: %s', async (name, options) => {
+      expect((await deploy('--image', image('1'), '--format', 'kustomize', '-o', `kustomize-${name}`, ...options)).code).toBe(0);
+      const text = runProgram(cluster.program('kubectl'), ['kustomize', `kustomize-${name}/overlays/production`], { cwd: folder });
+      expect(text).toContain(`namespace: ${namespace}`);
+      writeFileSync(join(folder, `kustomize-${name}.yaml`), text);
+      accepted(join(folder, `kustomize-${name}.yaml`));
+    });
+
+    it.each([['few', []], ['many', everything]] as const)('helm gives what is accepted, and the same as the plain files: %s', async (name, options) => {
+      expect((await deploy('--image', image('1'), '--format', 'helm', '-o', `helm-${name}`, ...options)).code).toBe(0);
+      runProgram(cluster.program('helm'), ['lint', '--strict', `helm-${name}`], { cwd: folder });
+      const text = runProgram(cluster.program('helm'), ['template', 'iris', `helm-${name}`, '--namespace', namespace], { cwd: folder });
+      writeFileSync(join(folder, `helm-${name}.yaml`), text);
+      accepted(join(folder, `helm-${name}.yaml`));
+      const dryRun = (file: string): object[] => (JSON.parse(cluster.kubectl('apply', '--dry-run=client', '-n', namespace, '-o', 'json', '-f', file)) as { items: { kind: string; spec: object }[] }).items.map(({ kind, spec }) => ({ kind, spec: JSON.parse(JSON.stringify(spec).replaceAll('"app.kubernetes.io/managed-by":"Helm"', '"app.kubernetes.io/managed-by":"modelport"')) as object })).sort((left, right) => (left.kind < right.kind ? -1 : 1));
+      expect(dryRun(join(folder, `helm-${name}.yaml`))).toEqual(dryRun(join(folder, `plain-${name}`)));
+      expect(() => runProgram(cluster.program('helm'), ['template', 'iris', `helm-${name}`, '--set', 'replicas=none'], { cwd: folder })).toThrow(/replicas/);
+    });
+  });
+});
