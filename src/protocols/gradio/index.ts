@@ -1,0 +1,1 @@
+export { createGradio, gradio, type GradioStores } from './routes.ts';

@@ -1,0 +1,169 @@
+/** The answer of an endpoint as the outputs of a Gradio function: one value, or one for each member of an object. */
+import type { PredictSignature } from '../../model.ts';
+import { answerComponent, componentOf, toWire, type Component } from './components.ts';
+import { fileDataSchema, type JobFiles } from './file-data.ts';
+import { firstAlternative, isRecord, itemShape, membersOf, shapeOf, type Member, type Shape } from './schema.ts';
+
+export interface Output {
+  readonly label: string;
+  readonly description: string;
+  readonly component: Component;
+  /** The output's value on the wire. `input`: what the answer was for. */
+  write(answer: unknown, input: unknown, files: JobFiles): Promise<unknown>;
+}
+
+/** More members than this are one JSON value. */
+const mostOutputs = 10;
+
+export function outputsOf({ output, part, task }: PredictSignature): readonly Output[] {
+  const shape = part === undefined ? firstAlternative(output) : shapeOf(part);
+  const members = membersOf(shape);
+  if (members === undefined) return [wholeAnswer(shape)];
+  for (const form of answerForms) {
+    const outputs = form(members);
+    if (outputs !== undefined) return outputs;
+  }
+  // What tasks may leave out is detail; what a service declares is what its author wants to be seen.
+  const shown = task === 'service' ? members : members.filter(({ required }) => required);
+  if (shown.length === 0 || shown.length > mostOutputs || isRecord(shape.schema['additionalProperties']) || shape.schema['additionalProperties'] === true) return [wholeAnswer(shape)];
+  return shown.map(memberOutput);
+}
+
+function wholeAnswer(shape: Shape): Output {
+  const component = componentOf(shape, 'output');
+  return { label: titleOf(shape, 'output'), description: describe(shape), component, write: async (answer, _input, files) => component.write(answer, 'output', files) };
+}
+
+function memberOutput({ name, shape }: Member): Output {
+  const component = componentOf(shape, 'output');
+  return { label: titleOf(shape, name), description: describe(shape), component, write: async (answer, _input, files) => component.write(member(answer, name), name, files) };
+}
+
+/** Answers of tasks that Gradio has a component for, as the hints of their schemas tell; the first that fits. */
+const answerForms: readonly ((members: readonly Member[]) => readonly Output[] | undefined)[] = [asLabel, asHighlightedText, asAnnotatedImage];
+
+const number = { type: 'number' };
+const text = { type: 'string' };
+
+const labelComponent = answerComponent(
+  'Label',
+  { type: 'object', properties: { label: text, confidences: { anyOf: [{ type: 'array', items: { type: 'object', properties: { label: text, confidence: number }, required: ['label', 'confidence'] } }, { type: 'null' }] } }, required: ['label'] },
+  'dict(label: str, confidences: list[dict(label: str, confidence: float)] | None)',
+);
+
+/** `{label, score, labels: [{label, score}]}`, the best first: label and score are said in it again. */
+function asLabel(members: readonly Member[]): readonly Output[] | undefined {
+  const found = withWidget(members, 'labels');
+  if (found === undefined) return undefined;
+  const key = typeof found.shape.hints['label'] === 'string' ? found.shape.hints['label'] : 'label';
+  if (!itemsHave(found, key, 'score')) return undefined;
+  const others = members.filter((each) => each !== found && each.required && each.name !== 'label' && each.name !== 'score');
+  const label: Output = {
+    label: 'label',
+    description: describe(found.shape),
+    component: labelComponent,
+    write: async (answer) => {
+      const scored = items(member(answer, found.name)).map((item) => ({ label: item[key] ?? null, confidence: item['score'] ?? null }));
+      const best = scored.reduce<(typeof scored)[number] | undefined>((before, each) => (before === undefined || Number(each.confidence) > Number(before.confidence) ? each : before), undefined);
+      return { label: member(answer, 'label') ?? best?.label ?? null, confidences: scored };
+    },
+  };
+  return [label, ...others.map(memberOutput)];
+}
+
+const highlightedTextComponent = answerComponent(
+  'Highlightedtext',
+  { type: 'array', items: { type: 'object', properties: { token: text, class_or_confidence: { anyOf: [text, number, { type: 'null' }] } }, required: ['token'] } },
+  'list[dict(token: str, class_or_confidence: str | float | None)]',
+);
+
+/** `{entities: [{label, start, end, …}], text}`: the text in pieces, and the entities with their scores and places. */
+function asHighlightedText(members: readonly Member[]): readonly Output[] | undefined {
+  const found = withWidget(members, 'entities');
+  const textField = found?.shape.hints['textField'];
+  if (found === undefined || typeof textField !== 'string' || !itemsHave(found, 'label', 'start', 'end')) return undefined;
+  const highlighted: Output = {
+    label: textField,
+    description: describe(found.shape),
+    component: highlightedTextComponent,
+    write: async (answer, input) => {
+      const whole = member(answer, textField) ?? member(input, textField);
+      return typeof whole === 'string' ? textPieces(whole, items(member(answer, found.name))) : null;
+    },
+  };
+  return [highlighted, ...members.filter(({ name, required }) => required && name !== textField).map(memberOutput)];
+}
+
+/** Places count code points, as Python does. An entity that overlaps the one before it is left out. */
+function textPieces(whole: string, entities: readonly Readonly<Record<string, unknown>>[]): unknown {
+  const characters = [...whole];
+  const pieces: { token: string; class_or_confidence: unknown }[] = [];
+  let at = 0;
+  for (const { start, end, label } of [...entities].sort((left, right) => Number(left['start']) - Number(right['start'])) as { start: number; end: number; label: unknown }[]) {
+    if (!(start >= at && end > start)) continue;
+    if (start > at) pieces.push({ token: characters.slice(at, start).join(''), class_or_confidence: null });
+    pieces.push({ token: characters.slice(start, end).join(''), class_or_confidence: label });
+    at = end;
+  }
+  if (at < characters.length) pieces.push({ token: characters.slice(at).join(''), class_or_confidence: null });
+  return pieces;
+}
+
+const annotatedImageComponent = answerComponent(
+  'Annotatedimage',
+  { type: 'object', properties: { image: fileDataSchema, annotations: { type: 'array', items: { type: 'object', properties: { image: fileDataSchema, label: text }, required: ['image', 'label'] } } }, required: ['image', 'annotations'] },
+  'dict(image: filepath, annotations: list[dict(image: filepath, label: str)])',
+);
+
+/** `{segments: [{label, mask, …}]}` of a picture: the picture with a mask a segment, and what else is known of them. */
+function asAnnotatedImage(members: readonly Member[]): readonly Output[] | undefined {
+  const found = withWidget(members, 'masks');
+  const picture = found?.shape.hints['image'];
+  if (found === undefined || typeof picture !== 'string' || !itemsHave(found, 'label', 'mask')) return undefined;
+  const facts = componentOf(shapeOf({ type: 'array' }), 'output');
+  return [
+    {
+      label: picture,
+      description: describe(found.shape),
+      component: annotatedImageComponent,
+      write: async (answer, input, files) => {
+        const given = member(input, picture);
+        const image = given instanceof Uint8Array ? await files.write(given, picture) : await toWire(given, picture, files);
+        const annotations = await Promise.all(items(member(answer, found.name)).map(async ({ label, mask }) => ({ image: await toWire(mask, 'mask', files), label })));
+        return { image: isRecord(image) ? image : null, annotations };
+      },
+    },
+    {
+      label: found.name,
+      description: 'The same without masks.',
+      component: facts,
+      write: async (answer, _input, files) => facts.write(items(member(answer, found.name)).map(({ mask: _mask, ...others }) => others), found.name, files),
+    },
+  ];
+}
+
+function withWidget(members: readonly Member[], widget: string): Member | undefined {
+  return members.find(({ shape }) => shape.hints['widget'] === widget);
+}
+
+function itemsHave({ shape }: Member, ...names: readonly string[]): boolean {
+  const item = itemShape(shape);
+  const known = item === undefined ? undefined : membersOf(item)?.map(({ name }) => name);
+  return known !== undefined && names.every((name) => known.includes(name));
+}
+
+function items(value: unknown): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) ? (value as unknown[]).filter(isRecord) : [];
+}
+
+function member(value: unknown, name: string): unknown {
+  return isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+export function titleOf({ schema }: Shape, name: string): string {
+  return typeof schema['title'] === 'string' && schema['title'] !== '' ? schema['title'] : name;
+}
+
+export function describe({ schema }: Shape): string {
+  return typeof schema['description'] === 'string' ? schema['description'] : '';
+}
