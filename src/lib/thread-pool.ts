@@ -9,6 +9,7 @@ interface Job {
   readonly transfer: ArrayBuffer[];
   /** The reason why it needs not be done any more, or undefined. */
   readonly abandoned: (() => Error | undefined) | undefined;
+  readonly limitMs: number | undefined;
   resolve(reply: unknown): void;
   reject(error: unknown): void;
 }
@@ -16,7 +17,12 @@ interface Job {
 interface Thread {
   readonly worker: Worker;
   job: Job | undefined;
+  /** Ends the thread where its job takes too long. */
+  timer: NodeJS.Timeout | undefined;
 }
+
+/** Why a task was ended. */
+export class TooLongError extends Error {}
 
 export class ThreadPool<Task, Reply> {
   readonly #moduleUrl: URL;
@@ -31,11 +37,14 @@ export class ThreadPool<Task, Reply> {
     this.#size = size;
   }
 
-  /** Rejects with `abandoned`'s reason if there is one when a thread is free, and where the thread ends before it answers. */
-  run(task: Task, transfer: ArrayBuffer[] = [], abandoned?: () => Error | undefined): Promise<Reply> {
+  /**
+   * Rejects with `abandoned`'s reason if there is one when a thread is free, and where the thread ends before it answers. One that
+   * works at it for longer than `limitMs` is ended, whatever it does, and another one takes its place: a {@link TooLongError}.
+   */
+  run(task: Task, transfer: ArrayBuffer[] = [], abandoned?: () => Error | undefined, limitMs?: number): Promise<Reply> {
     if (this.#closed) return Promise.reject(new Error('the threads were closed'));
     return new Promise((resolve, reject) => {
-      this.#queue.push({ task, transfer, abandoned, resolve, reject });
+      this.#queue.push({ task, transfer, abandoned, limitMs, resolve, reject });
       for (const thread of this.#threads) {
         if (thread.job === undefined) {
           this.#next(thread);
@@ -55,6 +64,7 @@ export class ThreadPool<Task, Reply> {
 
   #next(thread: Thread): void {
     thread.job = undefined;
+    clearTimeout(thread.timer);
     for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
       const reason = job.abandoned?.();
       if (reason !== undefined) {
@@ -65,6 +75,7 @@ export class ThreadPool<Task, Reply> {
       thread.worker.ref();
       try {
         thread.worker.postMessage(job.task, job.transfer);
+        if (job.limitMs !== undefined) thread.timer = this.#limit(thread, job.limitMs);
         return;
       } catch (error) {
         // What can't be sent harms only its own sender.
@@ -75,16 +86,28 @@ export class ThreadPool<Task, Reply> {
     thread.worker.unref();
   }
 
+  #limit(thread: Thread, limitMs: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#threads.delete(thread);
+      thread.job?.reject(new TooLongError(`the work was ended after ${limitMs} ms`));
+      void thread.worker.terminate();
+      if (this.#queue.length > 0) this.#next(this.#start());
+    }, limitMs);
+  }
+
   #start(): Thread {
     const worker = new Worker(this.#moduleUrl);
-    const thread: Thread = { worker, job: undefined };
+    const thread: Thread = { worker, job: undefined, timer: undefined };
     this.#threads.add(thread);
     worker.on('message', (reply: unknown) => {
+      // It came as the thread was ended.
+      if (!this.#threads.has(thread)) return;
       thread.job?.resolve(reply);
       this.#next(thread);
     });
     const ended = (reason: string): void => {
       if (!this.#threads.delete(thread)) return;
+      clearTimeout(thread.timer);
       thread.job?.reject(new Error(`a worker thread ended: ${reason}`));
       if (this.#queue.length > 0 && !this.#closed) this.#next(this.#start());
     };

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { ThreadPool } from '../../src/lib/thread-pool.ts';
+import { ThreadPool, TooLongError } from '../../src/lib/thread-pool.ts';
 
 /** A module of one line as a URL that a thread can load. */
 function moduleOf(code: string): URL {
@@ -49,6 +49,14 @@ test('a thread that dies fails its own task only, and the next one gets a new th
   await expect(waiting).resolves.toBe('well');
   await expect(threads.run('exit')).rejects.toThrow('exit code 3');
   await expect(threads.run('again')).resolves.toBe('again');
+});
+
+test('a thread that works too long is ended, and the next task gets a new one', async () => {
+  const threads = pool("if (task === 'loop') for (;;); parentPort.postMessage(task);", 1);
+  const looping = threads.run('loop', [], undefined, 100);
+  const waiting = threads.run('well', [], undefined, 60_000);
+  await expect(looping).rejects.toThrow(TooLongError);
+  await expect(waiting).resolves.toBe('well');
 });
 
 test('what can not be sent is refused and the thread goes on', async () => {
