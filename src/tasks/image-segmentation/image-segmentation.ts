@@ -1,10 +1,9 @@
 /** A picture → what every pixel shows: a mask for each class that is there. */
 import type { Artifact } from '../../artifact.ts';
 import type { Call } from '../../call.ts';
-import { fromPlainError, ModelportError } from '../../errors.ts';
+import { ModelportError } from '../../errors.ts';
 import { fromBfloat16, fromHalf } from '../../lib/half-float.ts';
 import { suggestName } from '../../lib/suggest-name.ts';
-import { ThreadPool } from '../../lib/thread-pool.ts';
 import type { JsonSchema, Model, Signature, TensorSpec } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
 import { datatypes, type Tensor } from '../../tensor.ts';
@@ -16,6 +15,7 @@ import { imageTensor } from '../image/image-tensor.ts';
 import { warmImageThreads } from '../image/image-threads.ts';
 import { imageBytes, imageSchema } from '../image/image-value.ts';
 import { readFields } from '../request/read-fields.ts';
+import { TaskThreads } from '../request/task-threads.ts';
 import { withPredict } from '../request/with-predict.ts';
 import { options, type Options } from './options.ts';
 import type { ScoreMap } from './segment-pixels.ts';
@@ -24,7 +24,7 @@ import type { SegmentJob, SegmentReply } from './segment-thread.ts';
 export const imageSegmentation: Task<Options> = { name: 'image-segmentation', options, detect, lift };
 
 /** Shared by all models of the process. */
-let pool: ThreadPool<SegmentJob, SegmentReply> | undefined;
+const threads = new TaskThreads<SegmentJob, Exclude<SegmentReply, { error: unknown }>>(new URL('./segment-thread.js', import.meta.url), 'pictures');
 
 function detect({ signature, artifact }: TaskFacts): { readonly options: Options; readonly reason: string } | undefined {
   const inputs = signature.inputs.filter((input) => input.optional !== true);
@@ -81,9 +81,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
     const { outputs } = await model.infer!({ inputs: new Map([[spec.name, tensor]]), outputs: [output.spec.name] }, call);
     const map = scoreMap(output, outputs.get(output.spec.name)!, labels?.length);
     const { original, placement, width, height } = prepared;
-    pool ??= new ThreadPool(new URL('./segment-thread.js', import.meta.url), 2);
-    const reply = await pool.run({ map, plan: { activation, threshold, ignored }, place: { original, placement, width, height } }, [], () => (call.cancelled ? new ModelportError('CANCELLED', 'the request was cancelled') : undefined));
-    if ('error' in reply) throw fromPlainError(reply.error);
+    const reply = await threads.run({ map, plan: { activation, threshold, ignored }, place: { original, placement, width, height } }, { call, sizeBytes: map.data.byteLength });
     const odd = reply.segments.find(({ score }) => !Number.isFinite(score));
     if (odd !== undefined) throw new ModelportError('RUN_FAILED', `the model answered scores that are ${odd.score}: its input lies outside of what it can compute, or its weights are damaged`);
     const whole = original.width * original.height;

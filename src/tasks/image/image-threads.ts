@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Call } from '../../call.ts';
 import { fromPlainError, ModelportError } from '../../errors.ts';
+import { holdBytes } from '../request/waiting-bytes.ts';
 import type { ImagePlan } from './image-plan.ts';
 import type { ImageAnswer, ImageJob } from './image-thread.ts';
 import type { ImageElements, PreparedImage } from './prepare-image.ts';
@@ -15,12 +16,12 @@ const mostThreads = Math.min(4, availableParallelism());
 /** While one picture is decoded (in a thread of the decoder's own), another one is prepared. */
 const jobsPerThread = 2;
 const idleMs = 30_000;
-/** Pictures that wait hold their bytes: beyond this, new ones are refused. */
-const mostWaitingBytes = 256 << 20;
 
 interface Waiting {
   readonly job: ImageJob;
   readonly call: Call;
+  /** Its bytes wait no more. */
+  readonly release: () => void;
   resolve(prepared: PreparedImage): void;
   reject(error: unknown): void;
 }
@@ -34,7 +35,6 @@ interface Thread {
 const threads = new Set<Thread>();
 const queue: Waiting[] = [];
 let lastId = 0;
-let waitingBytes = 0;
 
 /**
  * A picture file as elements of an input tensor. The bytes are copied before this returns. Rejects with `INVALID_VALUE`
@@ -47,13 +47,10 @@ export async function imageElements(bytes: Uint8Array, plan: ImagePlan, at: stri
 /** The same, with where the picture lies in the tensor. */
 export async function preparedImage(bytes: Uint8Array, plan: ImagePlan, at: string, call: Call): Promise<PreparedImage> {
   call.throwIfCancelled();
-  if (waitingBytes + bytes.length > mostWaitingBytes && queue.length > 0) {
-    throw new ModelportError('QUEUE_FULL', `${queue.length} pictures wait to be decoded already: send fewer at a time`, { retryAfterSeconds: 1 });
-  }
+  const release = holdBytes(bytes.length, 'pictures');
   const job: ImageJob = { id: ++lastId, bytes: new Uint8Array(bytes), plan, at };
   const prepared = await new Promise<PreparedImage>((resolve, reject) => {
-    queue.push({ job, call, resolve, reject });
-    waitingBytes += job.bytes.length;
+    queue.push({ job, call, release, resolve, reject });
     dispatch();
   });
   call.throwIfCancelled();
@@ -71,7 +68,7 @@ function dispatch(): void {
     if (thread === undefined || (thread.jobs.size > 0 && threads.size < mostThreads)) thread = start();
     if (thread.jobs.size >= jobsPerThread) return;
     const task = queue.shift()!;
-    waitingBytes -= task.job.bytes.length;
+    task.release();
     if (task.call.cancelled) {
       task.reject(new ModelportError('CANCELLED', 'the request was cancelled'));
       continue;

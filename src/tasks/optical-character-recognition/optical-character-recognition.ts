@@ -2,11 +2,9 @@
  * A picture → the text in it, line by line, by three models: this one, which marks where text is, one that tells whether a line
  * stands on its head, and one that reads a line. The other two are looked up among the served models for every request.
  */
-import { availableParallelism } from 'node:os';
 import type { Artifact } from '../../artifact.ts';
 import type { Call } from '../../call.ts';
-import { fromPlainError, ModelportError } from '../../errors.ts';
-import { ThreadPool } from '../../lib/thread-pool.ts';
+import { ModelportError } from '../../errors.ts';
 import type { JsonSchema, Model, Signature, TensorSpec } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
 import type { Tensor } from '../../tensor.ts';
@@ -16,6 +14,7 @@ import { imageShape } from '../image/image-input.ts';
 import type { Raster } from '../image/raster.ts';
 import { imageBytes, imageSchema } from '../image/image-value.ts';
 import { readFields, readShare } from '../request/read-fields.ts';
+import { TaskThreads } from '../request/task-threads.ts';
 import { withPredict } from '../request/with-predict.ts';
 import { batchWidth } from './line-tensors.ts';
 import { options, type Options } from './options.ts';
@@ -27,13 +26,15 @@ import type { TextWork, WorkedLines, WorkedPicture, WorkedRegions } from './text
 export const opticalCharacterRecognition: Task<Options> = { name: 'optical-character-recognition', options, detect: () => undefined, lift };
 
 /** Shared by all models of the process; each picture holds one of them while it is decoded or cut. */
-let pool: ThreadPool<TextWork, TextReply> | undefined;
+const threads = new TaskThreads<TextWork, Exclude<TextReply, { error: unknown }>>(new URL('./text-thread.js', import.meta.url), 'pictures');
 
 async function inThread<Done extends WorkedPicture | WorkedRegions | WorkedLines>(work: TextWork, call: Call, transferred: ArrayBuffer[] = []): Promise<Done> {
-  pool ??= new ThreadPool(new URL('./text-thread.js', import.meta.url), Math.min(2, availableParallelism()));
-  const reply = await pool.run(work, transferred, () => (call.cancelled ? new ModelportError('CANCELLED', 'the request was cancelled') : undefined));
-  if ('error' in reply) throw fromPlainError(reply.error);
-  return reply.done as Done;
+  return (await threads.run(work, { call, sizeBytes: sizeOf(work), transferred })).done as Done;
+}
+
+function sizeOf(work: TextWork): number {
+  if (work.kind === 'picture') return work.bytes.byteLength;
+  return work.kind === 'regions' ? work.picture.data.byteLength + work.map.data.byteLength : work.lines.reduce((sum, { data }) => sum + data.byteLength, 0);
 }
 
 function lift(model: Model, given: Options, facts: TaskFacts): Model {

@@ -3,14 +3,13 @@
  * loop is never held up for more than a few milliseconds.
  */
 import { statSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Artifact } from '../../artifact.ts';
 import type { Call } from '../../call.ts';
-import { fromPlainError, ModelportError } from '../../errors.ts';
-import { ThreadPool } from '../../lib/thread-pool.ts';
+import { ModelportError } from '../../errors.ts';
 import type { TaskFacts } from '../../task.ts';
+import { TaskThreads } from '../request/task-threads.ts';
 import type { Encoding } from './encoding.ts';
 import { findModelFile, readJsonObject, readModelFile } from './model-files.ts';
 import type { TokenizerJob, TokenizerReply } from './tokenizer-thread.ts';
@@ -47,7 +46,7 @@ export interface TextTokenizer {
   encodeWindows(text: string, options: EncodeOptions, call: Call, at: string): Promise<readonly Encoding[]>;
 }
 
-let pool: ThreadPool<TokenizerJob, TokenizerReply> | undefined;
+const threads = new TaskThreads<TokenizerJob, Exclude<TokenizerReply, { error: unknown }>>(new URL('./tokenizer-thread.js', import.meta.url), 'texts');
 
 /** Whether a model has a tokenizer.json beside it. */
 export function hasTokenizer(artifact: Artifact): boolean {
@@ -70,9 +69,10 @@ class PreparedTokenizer {
 /** Reads the tokenizer that {@link openTokenizer} opens, large ones in a thread. Rejects with `INVALID_MODEL`; undefined where there is none. */
 export async function prepareTokenizer({ artifact }: Pick<TaskFacts, 'artifact'>): Promise<unknown> {
   const path = findModelFile(artifact, 'tokenizer.json');
-  if (path === undefined || statSync(path).size <= mostInlineBytes) return undefined;
+  const sizeBytes = path === undefined ? 0 : statSync(path).size;
+  if (path === undefined || sizeBytes <= mostInlineBytes) return undefined;
   const key = keyOf(path);
-  const packed = (await inThread({ key, path, kind: 'open' })) as PackedTokenizer;
+  const packed = (await threads.run({ key, path, kind: 'open' }, { sizeBytes: 0 })).result as PackedTokenizer;
   return new PreparedTokenizer(key, await Tokenizer.unpack(packed, setImmediate));
 }
 
@@ -80,13 +80,6 @@ export async function prepareTokenizer({ artifact }: Pick<TaskFacts, 'artifact'>
 function keyOf(path: string): string {
   const status = statSync(path);
   return `${path} ${status.mtimeMs} ${status.size}`;
-}
-
-async function inThread(job: TokenizerJob, abandoned?: () => Error | undefined): Promise<Extract<TokenizerReply, { result: unknown }>['result']> {
-  pool ??= new ThreadPool(new URL('./tokenizer-thread.js', import.meta.url), Math.min(2, availableParallelism()));
-  const reply = await pool.run(job, [], abandoned);
-  if ('error' in reply) throw fromPlainError(reply.error);
-  return reply.result;
 }
 
 /** Throws `INVALID_CONFIG` where there is no tokenizer.json, `INVALID_MODEL` where it can't be read. `prepared`: of {@link prepareTokenizer}. */
@@ -108,9 +101,7 @@ export function openTokenizer(artifact: Artifact, prepared?: unknown): TextToken
     const units = text.length + (options.pair?.length ?? 0);
     if (units <= mostInlineUnits) return tokenizer[kind](text, options) as ReturnType<Tokenizer[Kind]>;
     if (units > mostTextUnits) throw new ModelportError('BODY_TOO_LARGE', `${at} has ${units} characters, more than the ${mostTextUnits} that are read: send a part of it`, { at });
-    const encoded = await inThread({ key, path, kind, text, options }, () => (call.cancelled ? new ModelportError('CANCELLED', 'the request was cancelled') : undefined));
-    call.throwIfCancelled();
-    return encoded as ReturnType<Tokenizer[Kind]>;
+    return (await threads.run({ key, path, kind, text, options }, { call, sizeBytes: units * 2 })).result as ReturnType<Tokenizer[Kind]>;
   }
 
   return {
