@@ -16,15 +16,15 @@ export interface ServedExamples extends AsyncDisposable {
   readonly complaints: string[];
 }
 
-/** A copy of `examples/<folder>`, changed by `prepare`, all of it loaded. Throws where one of the models does not load. */
-export async function serveExamples(folder: string, prepare: (copy: string) => Promise<void> = async () => {}): Promise<ServedExamples> {
+/** A copy of `examples/<folder>`, changed by `prepare`, all of it loaded; `cacheDirectory` holds what is fetched or made. Throws where one of the models does not load. */
+export async function serveExamples(folder: string, prepare: (copy: string) => Promise<void> = async () => {}, cacheDirectory?: string): Promise<ServedExamples> {
   const copy = await mkdtemp(join(tmpdir(), 'modelport-examples-'));
   const complaints: string[] = [];
   const complain = (_: unknown, text?: string): void => void complaints.push(String(text));
   const quiet = (): void => {};
   await cp(join(examples, folder), copy, { recursive: true });
   await prepare(copy);
-  const repository = createRepository({ paths: [copy], mode: 'explicit', loadModels: ['*'], pollMs: 1000, log: { debug: quiet, info: quiet, warn: complain, error: complain }, responseCacheBytes: 0, resources: {} });
+  const repository = createRepository({ paths: [copy], mode: 'explicit', loadModels: ['*'], pollMs: 1000, log: { debug: quiet, info: quiet, warn: complain, error: complain }, responseCacheBytes: 0, resources: {}, ...(cacheDirectory === undefined ? {} : { cacheDirectory }) });
   const dispose = async (): Promise<void> => {
     await repository[Symbol.asyncDispose]();
     await rm(copy, { recursive: true });
