@@ -1,6 +1,7 @@
-import { useMemo, type ReactNode } from 'react';
+import { useMemo, useState, type ReactNode } from 'react';
 import type { PageModel } from './api-types.ts';
-import { figuresBetween, totalRequests, type Figures, type Reading } from './dashboard-figures.ts';
+import { batchSizesBetween, failuresBetween, figuresBetween, phasesBetween, totalRequests, type Figures, type Reading, type Share } from './dashboard-figures.ts';
+import { Icon } from './icons.tsx';
 import { formatRoute } from './route.ts';
 import { stateOf } from './side.tsx';
 import { Sparkline } from './sparkline.tsx';
@@ -15,25 +16,31 @@ const fewestPoints = 30;
 interface Card {
   readonly title: string;
   readonly unit: string;
-  /** The first is written large, the second beside it. */
+  /** The first is written large, the others beside it. */
   readonly values: readonly ((figures: Figures) => number | undefined)[];
   readonly names?: readonly string[];
   readonly digits: number;
+  /** Of the process, whichever model is chosen. */
+  readonly ofServer?: boolean;
 }
 
 const cards: readonly Card[] = [
   { title: 'Requests', unit: 'a second', values: [(figures) => figures.requestsPerSecond], digits: 1 },
-  { title: 'Latency', unit: 'ms', values: [(figures) => figures.p95Ms, (figures) => figures.p50Ms], names: ['p95', 'p50'], digits: 1 },
+  { title: 'Latency', unit: 'ms', values: [(figures) => figures.p95Ms, (figures) => figures.p50Ms, (figures) => figures.p99Ms], names: ['p95', 'p50', 'p99'], digits: 1 },
   { title: 'Batch size', unit: 'rows a run', values: [(figures) => figures.batchSize], digits: 1 },
-  { title: 'Queue', unit: 'waiting', values: [(figures) => figures.waiting], digits: 0 },
+  { title: 'Queue', unit: 'waiting', values: [(figures) => figures.waiting, (figures) => figures.inProgress], names: ['', 'in progress'], digits: 0 },
   { title: 'Errors', unit: 'a second', values: [(figures) => figures.failuresPerSecond], digits: 1 },
-  { title: 'Memory', unit: 'MB', values: [(figures) => (figures.memoryBytes === undefined ? undefined : figures.memoryBytes / 1e6)], digits: 0 },
+  { title: 'Memory', unit: 'MB', values: [(figures) => (figures.memoryBytes === undefined ? undefined : figures.memoryBytes / 1e6)], digits: 0, ofServer: true },
+  { title: 'Processors', unit: 'busy', values: [(figures) => figures.processors], digits: 2, ofServer: true },
 ];
 
 export function Dashboard({ models, banner }: { readonly models: readonly PageModel[]; readonly banner: ReactNode }) {
   const { readings, failed } = useReadings();
-  const course = useMemo(() => readings.slice(1).map((reading, index) => figuresBetween(windowStart(readings, index + 1), reading)), [readings]);
+  const [chosen, setChosen] = useState('');
+  const model = chosen === '' ? undefined : chosen;
+  const course = useMemo(() => readings.slice(1).map((reading, index) => figuresBetween(windowStart(readings, index + 1), reading, model)), [readings, model]);
   const last = course.at(-1);
+  const shown = model === undefined ? cards : cards.filter(({ ofServer }) => ofServer !== true);
   return (
     <div className="page">
       {banner}
@@ -41,13 +48,21 @@ export function Dashboard({ models, banner }: { readonly models: readonly PageMo
         <div className="dashboard-head">
           <h1>Dashboard</h1>
           <p className="quiet">{failed ? 'Metrics do not answer; the last figures stand.' : 'The last two minutes, live.'} <a href="metrics">All metrics</a></p>
+          <span className="version">
+            <select aria-label="Figures of" value={chosen} onChange={(event) => setChosen(event.target.value)}>
+              <option value="">All models</option>
+              {models.map(({ name }) => <option key={name} value={name}>{name}</option>)}
+            </select>
+            <Icon name="down" size={12} />
+          </span>
         </div>
         <div className="cards">
-          {cards.map((card) => <CardView key={card.title} card={card} course={course} last={last} />)}
+          {shown.map((card) => <CardView key={card.title} card={card} course={course} last={last} />)}
+          <Shares readings={readings} model={model} />
         </div>
         <section className="per-model">
           <h2>By model</h2>
-          <ModelTable models={models} readings={readings} />
+          <ModelTable models={model === undefined ? models : models.filter(({ name }) => name === model)} readings={readings} />
         </section>
       </div>
     </div>
@@ -55,20 +70,79 @@ export function Dashboard({ models, banner }: { readonly models: readonly PageMo
 }
 
 function CardView({ card, course, last }: { readonly card: Card; readonly course: readonly Figures[]; readonly last: Figures | undefined }) {
-  const [first, second] = card.values.map((read) => (last === undefined ? undefined : read(last)));
+  const [first, ...others] = card.values.map((read) => (last === undefined ? undefined : read(last)));
   const written = format(first, card.digits);
   return (
     <section className="card" aria-label={card.title}>
       <h2>{card.title}</h2>
       <p className="card-value">
         <span className={first === undefined ? 'nothing-yet' : undefined}>{written}</span>
-        <small>{card.unit}{card.names === undefined ? '' : ` ${card.names[0]}`}</small>
-        {card.names !== undefined && <small>· {format(second, card.digits)} {card.names[1]}</small>}
+        <small>{card.unit}{card.names?.[0] === undefined || card.names[0] === '' ? '' : ` ${card.names[0]}`}</small>
+        {others.map((value, index) => <small key={card.names?.[index + 1]}>· {format(value, card.digits)} {card.names?.[index + 1]}</small>)}
       </p>
-      <Sparkline label={`${card.title} over the last two minutes, now ${written} ${card.unit}`} capacity={Math.max(fewestPoints, course.length)} series={card.values.map((read) => course.map(read))} />
+      <Sparkline label={`${card.title} over the last two minutes, now ${written} ${card.unit}`} capacity={Math.max(fewestPoints, course.length)} series={card.values.slice(0, 2).map((read) => course.map(read))} />
     </section>
   );
 }
+
+/** What the last two minutes were made of. */
+function Shares({ readings, model }: { readonly readings: readonly Reading[]; readonly model: string | undefined }) {
+  const [first, last] = [readings[0], readings.at(-1)];
+  const parts = useMemo(() => (first === undefined || last === undefined
+    ? { sizes: [], phases: [], failures: [] }
+    : { sizes: batchSizesBetween(first, last, model), phases: phasesBetween(first, last, model), failures: failuresBetween(first, last, model) }), [first, last, model]);
+  return (
+    <>
+      <ShareCard title="Batch sizes" about="Runs by rows" shares={parts.sizes} write={(value) => value.toLocaleString('en')} nothing="No runs yet." />
+      <ShareCard title="Time" about="Of a request, ms on average" shares={parts.phases} write={(value) => value.toFixed(value < 10 ? 2 : 1)} nothing="No requests yet." />
+      {parts.failures.length > 0 && <ShareCard title="Errors by reason" about="Requests" shares={parts.failures} write={(value) => value.toLocaleString('en')} nothing="" />}
+    </>
+  );
+}
+
+interface ShareCardProps {
+  readonly title: string;
+  readonly about: string;
+  readonly shares: readonly Share[];
+  readonly write: (value: number) => string;
+  readonly nothing: string;
+}
+
+const mostShares = 8;
+
+function ShareCard({ title, about, shares, write, nothing }: ShareCardProps) {
+  const largest = Math.max(...shares.map(({ value }) => value), Number.MIN_VALUE);
+  // Of many sizes the most frequent are shown, in their order.
+  const least = [...shares].sort((left, right) => right.value - left.value)[mostShares - 1]?.value ?? 0;
+  return (
+    <section className="card" aria-label={title}>
+      <h2>{title} <span className="caption">{about}</span></h2>
+      {shares.length === 0
+        ? <p className="caption">{nothing}</p>
+        : (
+          <ol className="bars small-bars">
+            {shares.filter(({ value }) => value >= least).slice(0, mostShares).map(({ label, value }) => (
+              <li key={label}>
+                <span className="bar-label">{label}</span>
+                <span className="bar-track" aria-hidden="true"><span className="bar-fill" style={{ transform: `scaleX(${value / largest})` }} /></span>
+                <span className="bar-value">{write(value)}</span>
+              </li>
+            ))}
+          </ol>
+        )}
+    </section>
+  );
+}
+
+const columns: readonly { readonly title: string; readonly digits: number; readonly read: (figures: Figures) => number | undefined }[] = [
+  { title: 'Requests/s', digits: 1, read: (figures) => figures.requestsPerSecond },
+  { title: 'p50 ms', digits: 1, read: (figures) => figures.p50Ms },
+  { title: 'p95 ms', digits: 1, read: (figures) => figures.p95Ms },
+  { title: 'p99 ms', digits: 1, read: (figures) => figures.p99Ms },
+  { title: 'Queue ms', digits: 1, read: (figures) => figures.queueMs },
+  { title: 'Batch', digits: 1, read: (figures) => figures.batchSize },
+  { title: 'Errors/s', digits: 1, read: (figures) => figures.failuresPerSecond },
+];
 
 function ModelTable({ models, readings }: { readonly models: readonly PageModel[]; readonly readings: readonly Reading[] }) {
   const last = readings.at(-1);
@@ -80,7 +154,7 @@ function ModelTable({ models, readings }: { readonly models: readonly PageModel[
           <tr>
             <th scope="col">Model</th>
             <th scope="col">State</th>
-            {['Requests/s', 'p50 ms', 'p95 ms', 'Queue ms', 'Batch', 'Total'].map((title) => <th key={title} scope="col" className="numeric">{title}</th>)}
+            {[...columns.map(({ title }) => title), 'Total'].map((title) => <th key={title} scope="col" className="numeric">{title}</th>)}
           </tr>
         </thead>
         <tbody>
@@ -90,11 +164,7 @@ function ModelTable({ models, readings }: { readonly models: readonly PageModel[
               <tr key={model.name}>
                 <td><a href={formatRoute({ page: 'model', name: model.name })}>{model.name}</a></td>
                 <td><StateMark state={stateOf(model)} word /></td>
-                <td className="numeric">{format(figures?.requestsPerSecond, 1)}</td>
-                <td className="numeric">{format(figures?.p50Ms, 1)}</td>
-                <td className="numeric">{format(figures?.p95Ms, 1)}</td>
-                <td className="numeric">{format(figures?.queueMs, 1)}</td>
-                <td className="numeric">{format(figures?.batchSize, 1)}</td>
+                {columns.map(({ title, digits, read }) => <td key={title} className="numeric">{format(figures === undefined ? undefined : read(figures), digits)}</td>)}
                 <td className="numeric">{last === undefined ? '–' : totalRequests(last, model.name).toLocaleString('en')}</td>
               </tr>
             );

@@ -159,9 +159,9 @@ export function ModelPage({ endpoint, namedVersion, newest, linked, code, onCode
     },
   });
 
-  const request = useMemo<RequestFacts | undefined>(() => (code && mistakes.length === 0
-    ? requestFacts(endpoint, value, newest)
-    : undefined), [code, mistakes, endpoint, value, newest]);
+  // Between two messages of a conversation, what was sent last is shown.
+  const sendable = mistakes.length === 0 ? value : endpoint.withReply === undefined ? undefined : answered;
+  const request = useMemo<RequestFacts | undefined>(() => (code && sendable !== undefined ? requestFacts(endpoint, sendable, newest) : undefined), [code, sendable, endpoint, newest]);
 
   const reply = endpoint.withReply !== undefined && runner.running ? replyText(runner.partial ? runner.answer?.value ?? '' : '') ?? '' : undefined;
   const talked = endpoint.withReply !== undefined && runner.answer !== undefined && formatJson(endpoint.withReply(answered, runner.answer.value) ?? null) === written;
@@ -210,7 +210,7 @@ export function ModelPage({ endpoint, namedVersion, newest, linked, code, onCode
           onLive={setLive}
           onMany={endpoint.batch === undefined ? undefined : () => setMany(true)}
         />
-        <OutputPane endpoint={endpoint} runner={runner} answered={answered} onStop={runner.cancel} stale={!live && !talked && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />
+        <OutputPane endpoint={endpoint} runner={runner} answered={answered} stale={!live && !talked && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />
       </div>
       <HistoryStrip entries={history} current={shown?.id} onOpen={open} />
       {code && createPortal(<CodeDrawer request={request} onClose={() => onCode(false)} />, document.querySelector('.app')!)}

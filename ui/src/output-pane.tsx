@@ -17,10 +17,9 @@ export interface OutputPaneProps {
   /** Whether the form says something else than what was answered. */
   readonly stale: boolean;
   readonly onShare: () => void;
-  readonly onStop: () => void;
 }
 
-export function OutputPane({ endpoint, runner, answered, stale, onShare, onStop }: OutputPaneProps) {
+export function OutputPane({ endpoint, runner, answered, stale, onShare }: OutputPaneProps) {
   const { answer, problem, running, partial } = runner;
   const [asJson, setAsJson] = useState(false);
   const copy = useCopy();
@@ -33,7 +32,7 @@ export function OutputPane({ endpoint, runner, answered, stale, onShare, onStop 
           <h2>Output</h2>
           {answer !== undefined && <button type="button" className="button plain small" aria-pressed={asJson} onClick={() => setAsJson(!asJson)}>JSON</button>}
         </div>
-        <Waiting endpoint={endpoint} runner={runner} onStop={onStop} />
+        <Waiting endpoint={endpoint} runner={runner} />
         <p className="unseen" role="status">{spoken}</p>
         <div role="alert">{problem !== undefined && <Problem problem={problem} />}</div>
       </div>

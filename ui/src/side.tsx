@@ -1,4 +1,4 @@
-import { Fragment } from 'react';
+import { Fragment, useEffect } from 'react';
 import type { PageModel, PageState } from './api-types.ts';
 import { Icon, type IconName } from './icons.tsx';
 import { formatRoute, type Route } from './route.ts';
@@ -14,6 +14,10 @@ export interface SideProps {
 
 export function Side({ models, route, open, onNavigate }: SideProps) {
   const current = route.page === 'model' ? route.name : undefined;
+  const known = models !== undefined;
+  useEffect(() => {
+    if (known) document.querySelector('#side [aria-current="page"]')?.scrollIntoView({ block: 'nearest' });
+  }, [current, known]);
   return (
     <nav className="side" aria-label="Models and pages" data-open={open} id="side" onClick={(event) => (event.target as Element).closest('a') !== null && onNavigate()}>
       {(['Models', 'Services'] as const).map((title) => {

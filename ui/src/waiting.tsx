@@ -1,4 +1,4 @@
-/** While an answer is awaited: that it is, how far it is, how many are before it, and a way to stop. */
+/** While an answer is awaited: that it is, how far it is, and how many are before it. */
 import { useEffect, useState } from 'react';
 import { fetchQueue } from './api.ts';
 import type { QueueFacts } from './api-types.ts';
@@ -9,12 +9,12 @@ import type { Runner } from './run.ts';
 const patienceMs = 600;
 const askingMs = 1000;
 
-export function Waiting({ endpoint, runner, onStop }: { readonly endpoint: Endpoint; readonly runner: Runner; readonly onStop: () => void }) {
+export function Waiting({ endpoint, runner }: { readonly endpoint: Endpoint; readonly runner: Runner }) {
   const { running, partial, progress } = runner;
   return (
     <>
       <div className="progress" data-on={running} aria-hidden="true" />
-      {running && <Patience key={endpoint.path} endpoint={endpoint} partial={partial} fraction={progress?.fraction} text={progress?.text} onStop={onStop} />}
+      {running && <Patience key={endpoint.path} endpoint={endpoint} partial={partial} fraction={progress?.fraction} text={progress?.text} />}
     </>
   );
 }
@@ -24,10 +24,9 @@ interface PatienceProps {
   readonly partial: boolean;
   readonly fraction: number | undefined;
   readonly text: string | undefined;
-  readonly onStop: () => void;
 }
 
-function Patience({ endpoint, partial, fraction, text, onStop }: PatienceProps) {
+function Patience({ endpoint, partial, fraction, text }: PatienceProps) {
   const [seconds, setSeconds] = useState<number>();
   const ahead = useAhead(endpoint, !partial && fraction === undefined);
 
@@ -47,7 +46,6 @@ function Patience({ endpoint, partial, fraction, text, onStop }: PatienceProps) 
       {fraction !== undefined && <progress max={1} value={fraction} aria-label="Progress" />}
       <span className="caption" role="status">{fraction === undefined ? '' : `${Math.round(fraction * 100)} % · `}{told}</span>
       {seconds !== undefined && <span className="caption number" aria-hidden="true">{seconds.toFixed(0)} s</span>}
-      <button type="button" className="button plain small" onClick={onStop}>Stop</button>
     </div>
   );
 }
