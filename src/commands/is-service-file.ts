@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { extname, join } from 'node:path';
 
 const extensions: readonly string[] = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
@@ -11,6 +11,6 @@ export function isServiceFile(path: string): boolean {
 /** The service of a folder that holds an `app.ts`; a path that is anything else stays what it is. Models in that folder are those that the service names. */
 export function toServiceFile(path: string): string {
   if (isServiceFile(path)) return path;
-  const app = extensions.map((extension) => join(path, `app${extension}`)).find((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true);
+  const app = extensions.map((extension) => join(path, `app${extension}`)).find((file) => existsSync(file));
   return app ?? path;
 }
