@@ -2,14 +2,16 @@
  * Paths of the command line that are none: references to sources and bundles, put below the store as folders that `serve`, `inspect` and `build` take. A
  * registry's tag that comes to mean another artifact becomes a further version of its model.
  */
-import { copyFile, link, mkdir, readdir, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ContentStore, defaultCacheDirectory } from '../packaging/content-store.ts';
 import { isOciArchive, keepArchive } from '../packaging/keep-content.ts';
 import { checkManifest, parseDocument } from '../packaging/image/read-content.ts';
 import { artifactFiles } from '../packaging/model-pack.ts';
 import { schemeOf, type FetchedContent, type Source, type SourceContext } from '../source.ts';
+import { isBundledService, ownPackages } from './bundle-service.ts';
 import { createSourceContext, requireSource } from './fetch-files.ts';
 
 export interface ServedPaths extends AsyncDisposable {
@@ -61,14 +63,14 @@ export async function prepareServedPaths(given: readonly string[], cacheDirector
         await addVersion(store, folder, content, 1);
         followed.push({ reference: path, source, folder, revision: content.revision, version: 1 });
         paths.push(root);
-      } else paths.push(await addFolder(store, root, content));
+      } else paths.push(...(await addFolder(store, root, content, false)));
     } else {
       const descriptor = await keepArchive(path, store);
       const manifest = checkManifest(parseDocument(await store.get(descriptor.digest), path), path);
       const title = manifest.annotations?.['org.opencontainers.image.title'];
       const name = title !== undefined && /^[\w.-]{1,100}$/.test(title) ? title : basename(path).replace(/(?:\.oci)?\.tar$/, '');
       await store.tag(`bundle/${name}`, { ...descriptor, ...(manifest.artifactType === undefined ? {} : { artifactType: manifest.artifactType }) });
-      paths.push(await addFolder(store, root, { files: await artifactFiles(manifest, store, path), name, revision: descriptor.digest }));
+      paths.push(...(await addFolder(store, root, { files: await artifactFiles(manifest, store, path), name, revision: descriptor.digest }, true)));
     }
   }
   let timer: NodeJS.Timeout | undefined;
@@ -91,12 +93,35 @@ function isSingleModel({ files }: FetchedContent): boolean {
   return names.some((name) => !name.includes('/') && !sharedFiles.test(name)) && !names.some((name) => /^[1-9]\d*\//.test(name));
 }
 
-async function addFolder(store: ContentStore, root: string, { files, name }: FetchedContent): Promise<string> {
+/** `runs`: services in it are served, too. They are programs: only those of a file that a person has here are. */
+async function addFolder(store: ContentStore, root: string, { files, name }: FetchedContent, runs: boolean): Promise<string[]> {
   // A file on its own is called after what it is; a folder of models keeps its names.
   const several = ![...files.keys()].some((path) => !path.includes('/'));
   const folder = several ? root : join(root, name);
   for (const [path, { digest }] of files) await place(store.path(digest), join(folder, path));
-  return several && [...files.keys()].every((path) => /^(?:models|app)\//.test(path)) ? join(folder, 'models') : root;
+  const paths = [...files.keys()];
+  if (!several || !paths.every((path) => /^(?:models|app)\//.test(path))) return [root];
+  const services: string[] = [];
+  if (runs) for (const path of paths) if (/^app\/[^/]+\.mjs$/.test(path) && (await isBundledService(join(folder, path)))) services.push(join(folder, path));
+  if (services.length > 0) await linkOwnPackages(join(folder, 'app'));
+  return [...(paths.some((path) => path.startsWith('models/')) ? [join(folder, 'models')] : []), ...services];
+}
+
+/** Services find the packages of the Modelport that runs by their names. */
+async function linkOwnPackages(folder: string): Promise<void> {
+  await mkdir(join(folder, 'node_modules'), { recursive: true });
+  for (const name of ownPackages) {
+    const found = name === 'modelport' ? fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '') : packageFolder(name);
+    await symlink(found, join(folder, 'node_modules', name), 'junction').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  }
+}
+
+function packageFolder(name: string): string {
+  const path = fileURLToPath(import.meta.resolve(name));
+  const end = path.lastIndexOf(`node_modules${sep}${name}${sep}`);
+  return path.slice(0, end + `node_modules${sep}${name}`.length);
 }
 
 async function addVersion(store: ContentStore, folder: string, { files }: FetchedContent, version: number): Promise<void> {

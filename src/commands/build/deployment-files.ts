@@ -11,7 +11,7 @@ import { defaultNodeVersion } from './plan-layers.ts';
 /** Written into the folder that is the build's context: here, or the one that the flag names. */
 export async function writeDeploymentFiles(paths: readonly string[], flags: BuildFlags): Promise<void> {
   const folder = typeof flags.dockerfile === 'string' ? flags.dockerfile : typeof flags.compose === 'string' ? flags.compose : '.';
-  const application = await planApplication(paths, { ...(flags.include === undefined ? {} : { included: flags.include }), ...(flags.exclude === undefined ? {} : { excluded: flags.exclude }), ...(flags.cacheDir === undefined ? {} : { cacheDirectory: flags.cacheDir }) });
+  const application = await planApplication(paths, { services: 'sources', ...(flags.include === undefined ? {} : { included: flags.include }), ...(flags.exclude === undefined ? {} : { excluded: flags.exclude }), ...(flags.cacheDir === undefined ? {} : { cacheDirectory: flags.cacheDir }) });
   const copies = paths.map((path) => {
     const inside = relative(resolve(folder), resolve(path)).split(sep).join('/');
     if (inside.startsWith('..') || isAbsolute(inside)) throw new ModelportError('INVALID_USAGE', `${path} lies outside ${resolve(folder)}, and Docker takes only what is in there: give the folder that holds both, as in --dockerfile ${resolve(path, '..')}`);

@@ -28,7 +28,7 @@ export interface PackedModels {
 
 export async function packModels(paths: readonly string[], options: PackOptions): Promise<PackedModels> {
   const { included, excluded, cacheDirectory } = options;
-  const application = await planApplication(paths, { ...(included === undefined ? {} : { included }), ...(excluded === undefined ? {} : { excluded }), ...(cacheDirectory === undefined ? {} : { cacheDirectory }) });
+  const application = await planApplication(paths, { services: 'alone', ...(included === undefined ? {} : { included }), ...(excluded === undefined ? {} : { excluded }), ...(cacheDirectory === undefined ? {} : { cacheDirectory }) });
   const [only] = application.models;
   const alone = application.models.length === 1 && application.services.length === 0 ? `models/${only!.name}/` : undefined;
   // One model lies at the top, so that others find model.onnx where they look for it; with a service beside, everything keeps its folder.

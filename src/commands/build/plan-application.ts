@@ -1,10 +1,11 @@
 /** What of a person's folders goes into an image or bundle, and where: models below `models/`, services below `app/`. */
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, relative, sep } from 'node:path';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { parseDocument } from 'yaml';
 import { ModelportError } from '../../errors.ts';
 import { listApplicationFiles, type ApplicationOptions } from '../../packaging/image/application-files.ts';
 import { findModels, type FoundModel } from '../../serving/model-layout.ts';
+import { bundledName, bundleService, isBundledService, ownPackages, type BundleUse } from '../bundle-service.ts';
 import { foreignConfigs, formats } from '../compose.ts';
 import { fetchFiles, isReference } from '../fetch-files.ts';
 
@@ -23,18 +24,31 @@ export interface PlannedApplication {
   readonly models: readonly FoundModel[];
   /** Services, as paths below the root. */
   readonly services: readonly string[];
+  /** The files of services on this machine, in the same order. */
+  readonly serviceFiles: readonly string[];
   /** The folders of services on this machine, where they have a package.json. */
   readonly serviceFolders: readonly string[];
+  /** Packages that services import by name. */
+  readonly servicePackages: readonly string[];
+}
+
+export interface PlanOptions extends ApplicationOptions {
+  readonly cacheDirectory?: string;
+  /** How services go in: bundled for an image, bundled with their packages, or as their sources. Default: `image`. */
+  readonly services?: Exclude<BundleUse, 'here'> | 'sources';
 }
 
 const serviceEndings = new Set(['.ts', '.mts', '.js', '.mjs']);
+const codeEnding = /\.(?:[mc]?[tj]s|[tj]sx)$/;
 
 /** Throws `INVALID_USAGE` where there is nothing to serve, two things want one place, or something must not go out. */
-export async function planApplication(paths: readonly string[], options: ApplicationOptions & { readonly cacheDirectory?: string }): Promise<PlannedApplication> {
+export async function planApplication(paths: readonly string[], options: PlanOptions): Promise<PlannedApplication> {
   const files = new Map<string, PlannedFile>();
   const models: FoundModel[] = [];
   const services: string[] = [];
+  const serviceFiles: string[] = [];
   const serviceFolders = new Set<string>();
+  const servicePackages = new Set<string>();
   const add = (file: PlannedFile): void => {
     const other = files.get(file.path);
     if (other !== undefined && other.source !== file.source) throw new ModelportError('INVALID_USAGE', `${other.source} and ${file.source} both want to be ${file.path}: build them apart, or rename one`, { at: file.path });
@@ -46,9 +60,13 @@ export async function planApplication(paths: readonly string[], options: Applica
     });
     if (status.isFile() && serviceEndings.has(extname(path))) {
       const folder = dirname(path);
-      for (const file of await listApplicationFiles(folder, options)) add({ ...file, path: `app/${file.path}` });
-      services.push(`app/${basename(path)}`);
-      if ((await stat(join(folder, 'package.json')).catch(() => undefined))?.isFile() === true) serviceFolders.add(await realpath(folder));
+      const taken = await listApplicationFiles(folder, options);
+      const service = await planService(path, taken, options.services ?? 'image');
+      for (const file of service.files) add({ ...file, path: `app/${file.path}` });
+      services.push(`app/${service.name}`);
+      serviceFiles.push(resolve(path));
+      for (const name of service.packages) servicePackages.add(name);
+      if (!service.alone && (await stat(join(folder, 'package.json')).catch(() => undefined))?.isFile() === true) serviceFolders.add(await realpath(folder));
       continue;
     }
     const found = [...(await findModels([path], { formats, foreignConfigs })).models.values()];
@@ -68,7 +86,20 @@ export async function planApplication(paths: readonly string[], options: Applica
     if (names.has(name)) throw new ModelportError('INVALID_USAGE', `two models are called '${name}': rename one`, { at: name });
     names.add(name);
   }
-  return { files: [...files.values()].sort((left, right) => (left.path < right.path ? -1 : 1)), models, services, serviceFolders: [...serviceFolders] };
+  return { files: [...files.values()].sort((left, right) => (left.path < right.path ? -1 : 1)), models, services, serviceFiles, serviceFolders: [...serviceFolders], servicePackages: [...servicePackages].sort() };
+}
+
+/** A service as one file that starts without a compiler, in place of the files that it was made of; what else lies in its folder comes along. */
+async function planService(path: string, taken: readonly PlannedFile[], use: NonNullable<PlanOptions['services']>): Promise<{ readonly name: string; readonly files: readonly PlannedFile[]; readonly packages: readonly string[]; readonly alone: boolean }> {
+  if (use === 'sources') return { name: basename(path), files: taken, packages: [], alone: false };
+  if (await isBundledService(path)) return { name: basename(path), files: taken, packages: ownPackages, alone: true };
+  const folder = await realpath(dirname(path));
+  const { text, files, packages } = await bundleService(join(folder, basename(path)), use);
+  const made = new Set(files.filter((file) => codeEnding.test(file)));
+  const others = taken.filter(({ source }) => source === undefined || !made.has(source));
+  const name = bundledName(path, (wanted) => others.some((file) => file.path === wanted));
+  const content = Buffer.from(text);
+  return { name, files: [...others, { path: name, content, sizeBytes: content.byteLength }], packages, alone: use === 'alone' };
 }
 
 function isDefaultFile(name: string): boolean {
@@ -101,7 +132,6 @@ async function fetchInto(model: FoundModel, root: string, prefix: string, files:
   const configPath = `${place}/${model.config.source}`;
   const own = files.get(configPath);
   if (own?.source === undefined) return;
-  const { readFile } = await import('node:fs/promises');
   const document = parseDocument(await readFile(own.source, 'utf8'));
   document.delete('files');
   if (main !== undefined) {

@@ -56,7 +56,7 @@ export async function planPlatform(platform: Platform, application: PlannedAppli
   const nodePlatform: NodePlatform = { os: 'linux', cpu };
   const node = await planNode(options, nodePlatform, store, context);
   const modelport = await planModelport(options.packageRoot, nodePlatform, options.compression, store, context);
-  const service = await planServicePackages(application.serviceFolders, nodePlatform, options.compression, store, context);
+  const service = await planServicePackages(application, modelport, nodePlatform, options.compression, store, context);
   const base = await planBase(options, platform, [node.source, ...modelport.natives, ...service.natives], context);
   for (const native of [...modelport.natives, ...service.natives]) await checkArchitecture(native, platform);
   const layers = [...(base.layer === undefined ? [] : [base.layer]), { ...node.layer, compression: options.compression }, modelport.layer, ...service.layers, ...applicationLayers(application.files, options)];
@@ -107,7 +107,17 @@ async function planNode(options: LayerOptions, { cpu }: NodePlatform, store: Con
   };
 }
 
-async function planModelport(root: string, platform: NodePlatform, compression: Compression, store: ContentStore, context: SourceContext): Promise<{ readonly layer: LayerPlan; readonly packages: readonly ProductionPackage[]; readonly natives: readonly string[]; readonly program: string }> {
+interface PlannedModelport {
+  readonly layer: LayerPlan;
+  readonly packages: readonly ProductionPackage[];
+  readonly natives: readonly string[];
+  /** Modelport's program in the image. */
+  readonly program: string;
+  /** Its folder in the image, below the root. */
+  readonly place: string;
+}
+
+async function planModelport(root: string, platform: NodePlatform, compression: Compression, store: ContentStore, context: SourceContext): Promise<PlannedModelport> {
   const document = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string; files: readonly string[] };
   const packages = await findProductionPackages(root, platform);
   const entries: LayerEntry[] = [];
@@ -117,7 +127,7 @@ async function planModelport(root: string, platform: NodePlatform, compression: 
   for (const found of packages) entries.push(...(await packageFiles(found, `${modelportRoot}/${found.place}`, store, context)));
   const runtime = packages.some(({ name }) => name === `@modelport/onnxruntime-linux-${platform.cpu}`) ? [] : await developmentRuntime(root, platform);
   entries.push(...runtime);
-  return { packages, natives: nativesOf(entries), program: `/${place}/dist/cli.js`, layer: { title: `modelport ${document.version} and its dependencies`, compression, entries: async () => entries } };
+  return { packages, natives: nativesOf(entries), program: `/${place}/dist/cli.js`, place, layer: { title: `modelport ${document.version} and its dependencies`, compression, entries: async () => entries } };
 }
 
 interface ServicePackages {
@@ -126,14 +136,22 @@ interface ServicePackages {
   readonly natives: readonly string[];
 }
 
-/** What the package.json of a service names, beside the service; Modelport itself is there already. */
-async function planServicePackages(folders: readonly string[], platform: NodePlatform, compression: Compression, store: ContentStore, context: SourceContext): Promise<ServicePackages> {
+/** What the package.json of a service names, beside the service, and links to what of its imports is Modelport's own. */
+async function planServicePackages(application: PlannedApplication, modelport: PlannedModelport, platform: NodePlatform, compression: Compression, store: ContentStore, context: SourceContext): Promise<ServicePackages> {
   const entries: LayerEntry[] = [];
   const all: ProductionPackage[] = [];
-  for (const folder of folders) {
-    const packages = (await findProductionPackages(folder, platform)).filter(({ name }) => name !== 'modelport');
+  for (const folder of application.serviceFolders) {
+    const packages = await findProductionPackages(folder, platform, ['modelport', 'zod']);
     all.push(...packages);
     for (const found of packages) entries.push(...(await packageFiles(found, `app/${found.place}`, store, context)));
+  }
+  if (application.services.length > 0) {
+    for (const name of new Set(['modelport', 'zod', ...application.servicePackages])) {
+      if (all.some(({ place }) => place === `node_modules/${name}`)) continue;
+      const target = name === 'modelport' ? modelport.place : modelport.packages.find((found) => found.name === name && !found.place.includes('/node_modules/', 1))?.place;
+      if (target === undefined) throw new ModelportError('INVALID_USAGE', `the service imports ${name}, which is not among the dependencies of a package.json beside it: add it there`, { at: application.serviceFiles[0]! });
+      entries.push({ path: `app/node_modules/${name}`, type: 'symlink', target: name === 'modelport' ? `/${target}` : `/${modelportRoot}/${target}` });
+    }
   }
   const layers = entries.length === 0 ? [] : [{ title: "the service's dependencies", compression, entries: async () => entries }];
   return { layers, packages: all, natives: nativesOf(entries) };

@@ -22,6 +22,7 @@ import type { BuildFlags } from '../build.ts';
 import { explainModels } from '../explain-models.ts';
 import { createSourceContext } from '../fetch-files.ts';
 import { inTotoMediaType, provenanceStatement, spdxDocument, spdxMediaType } from './describe-contents.ts';
+import { describeServices } from './describe-services.ts';
 import { loadIntoEngine, parseOutput, type Output } from './destination.ts';
 import { containerConfig, type DescribedModel } from './image-config.ts';
 import { planApplication, type PlannedApplication } from './plan-application.ts';
@@ -56,6 +57,7 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
   const line = new LiveLine();
   const application = await planApplication(paths, { ...(flags.include === undefined ? {} : { included: flags.include }), ...(flags.exclude === undefined ? {} : { excluded: flags.exclude }), cacheDirectory });
   const models = await describeModels(paths, application);
+  const services = await describeServices(application);
   const clients: RegistryClient[] = [];
   try {
     const components = new Map<string, readonly Component[]>();
@@ -79,7 +81,7 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
       {
         platforms: plans,
         created,
-        config: containerConfig({ program, models, paths: servedPaths(application), labels: Object.fromEntries((flags.label ?? []).map((text) => keyValue('--label', text))), env: (flags.env ?? []).map((text) => keyValue('--env', text).join('=')) }),
+        config: containerConfig({ program, models, services, paths: servedPaths(application), labels: Object.fromEntries((flags.label ?? []).map((text) => keyValue('--label', text))), env: (flags.env ?? []).map((text) => keyValue('--env', text).join('=')) }),
         annotations: { 'org.opencontainers.image.created': created, 'org.opencontainers.image.title': names[0] === undefined ? nameFor(paths) : basename(references[0]!.repository), ...(references[0]?.tag === undefined ? {} : { 'org.opencontainers.image.version': references[0].tag }), 'org.modelport.version': version },
       },
       { store, cache, level: flags.compressionLevel, progress: (title, done, total) => line.show(() => `${padEnd(title.slice(0, 40), 40)}  ${bar(done / total, 24)}  ${humanBytes(done)}`) },

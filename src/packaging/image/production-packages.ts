@@ -37,15 +37,15 @@ interface PackageDocument {
 /** Reports every install to a host that is not the registry, and does nothing else. */
 const never = new Set(['@scarf/scarf']);
 
-/** `root`: the folder of the package.json that begins it. Throws `INVALID_USAGE` where a package that is needed is not installed. */
-export async function findProductionPackages(root: string, platform: NodePlatform): Promise<ProductionPackage[]> {
+/** `root`: the folder of the package.json that begins it; `left`: packages that are there already, which are left out with all that they need. Throws `INVALID_USAGE` where a package that is needed is not installed. */
+export async function findProductionPackages(root: string, platform: NodePlatform, left: readonly string[] = []): Promise<ProductionPackage[]> {
   const top = topFolder(root);
   const found = new Map<string, ProductionPackage>();
   const visit = async (directory: string): Promise<void> => {
     const document = await readDocument(directory);
     const { optionalDependencies = {}, dependencies = {} } = document;
     for (const [name, range] of Object.entries({ ...dependencies, ...optionalDependencies })) {
-      if (never.has(name)) continue;
+      if (never.has(name) || left.includes(name)) continue;
       const optional = Object.hasOwn(optionalDependencies, name);
       const place = await findPackage(name, directory);
       if (place === undefined) {
