@@ -47,7 +47,7 @@ for (let attempt = 0; attempt < 20 && !process.argv.includes('--table'); attempt
       current = row.begin;
       continue;
     }
-    const result = row.error === undefined ? await compareFile(torchExport, row.file, join(folder, 'case.safetensors'), row.batches) : { verdict: 'no export', detail: row.error };
+    const result = row.error === undefined ? await compareFile(torchExport, row.file, join(folder, 'case.safetensors'), row.batches, {}, byOperator) : { verdict: 'no export', detail: row.error };
     fresh[row.case] = { verdict: result.verdict, ...(result.detail === undefined ? {} : { detail: result.detail.replaceAll(/\s+/g, ' ').slice(0, 300) }), batches: row.batches?.length ?? 0, ...(result.noise === undefined ? {} : { noise: Number(result.noise.toPrecision(2)) }), bytes: row.bytes, importMs: result.importMs };
     console.log(`${result.verdict.padEnd(9)} ${row.case} ${row.batches?.length === 1 ? '(fixed batch) ' : ''}${result.importMs ?? ''} ${result.detail ?? ''}`);
     done.add(row.case);
