@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Call } from '../../src/call.ts';
 import type { Model, TensorSpec } from '../../src/model.ts';
+import { BestCandidates } from '../../src/tasks/object-detection/best-candidates.ts';
 import { intersectionOverUnion, suppress, toOriginal, type Detection } from '../../src/tasks/object-detection/boxes.ts';
 import { objectDetection } from '../../src/tasks/object-detection/object-detection.ts';
 import type { Tensor } from '../../src/tensor.ts';
+import { random } from '../fixtures/random.ts';
 import { factsOf, fakeModel, lifted, signatureOf, spec } from './fake-model.ts';
 
 /** 48 × 32 pixels. */
@@ -190,5 +192,34 @@ describe('what a model is told to be', () => {
     [7, undefined, /the value is a number: send an object with the field 'image'/],
   ])('refuses the value %j', async (value, at, message) => {
     await expect(ask(detector([yolo], []), value)).rejects.toMatchObject({ code: 'INVALID_VALUE', at, message: expect.stringMatching(message) as string });
+  });
+});
+
+describe('many candidates', () => {
+  it('are the same as the first of all in order', () => {
+    const { integer } = random(3);
+    for (const most of [1, 2, 7, 100, 5000]) {
+      const candidates = new BestCandidates(most);
+      // Few different scores, so that many are equal.
+      const all = Array.from({ length: 3000 }, () => ({ row: integer(0, 50), category: integer(-1, 5), score: integer(0, 20) / 20 }));
+      for (const { row, category, score } of all) candidates.offer(row, category, score);
+      expect(candidates.sorted()).toEqual(all.sort((a, b) => b.score - a.score || a.row - b.row || a.category - b.category).slice(0, most));
+    }
+  });
+
+  it('of 8,400 boxes with 80 classes, all sure: the best ones, and only maxCandidates of them are compared', async () => {
+    const rows = 8400;
+    const boxes = Float32Array.from({ length: rows * 4 }, (_, place) => [(place >> 2) % 90, 20, ((place >> 2) % 90) + 5, 30][place & 3]!);
+    const scores = Float32Array.from({ length: rows * 80 }, (_, place) => 0.5 + ((place * 7919) % 100_003) / 300_000);
+    const answer: (readonly [string, Tensor])[] = [['boxes', { datatype: 'FP32', shape: [1, rows, 4], data: boxes }], ['scores', { datatype: 'FP32', shape: [1, rows, 80], data: scores }]];
+    const outputs = [spec('boxes', 'FP32', ['batch', rows, 4]), spec('scores', 'FP32', ['batch', rows, 80])];
+    const open = (options: object): Model => detector(outputs, answer, { labels: undefined, ...options });
+    const objects = await ask(open({ maxDetections: 50 }));
+    expect(objects).toHaveLength(50);
+    const best = [...scores].sort((a, b) => b - a);
+    expect(objects[0]!.score).toBeCloseTo(best[0]!, 5);
+    expect(objects.every(({ score }, index) => index === 0 || score <= objects[index - 1]!.score)).toBe(true);
+    expect(await ask(open({ maxCandidates: 3, nonMaximumSuppression: false }))).toHaveLength(3);
+    expect(await ask(open({ nonMaximumSuppression: false, maxDetections: 10_000 }))).toHaveLength(2000);
   });
 });

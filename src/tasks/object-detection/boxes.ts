@@ -37,9 +37,15 @@ function area({ xmin, ymin, xmax, ymax }: Box): number {
  */
 export function suppress(sorted: readonly Detection[], threshold: number, acrossClasses: boolean, most: number): Detection[] {
   const kept: Detection[] = [];
+  const byClass = new Map<number, Detection[]>();
   for (const candidate of sorted) {
     if (kept.length >= most) break;
-    if (kept.every((one) => (!acrossClasses && one.category !== candidate.category) || intersectionOverUnion(one, candidate) <= threshold)) kept.push(candidate);
+    const category = acrossClasses ? 0 : candidate.category;
+    const rivals = byClass.get(category);
+    if (rivals?.some((one) => intersectionOverUnion(one, candidate) > threshold) === true) continue;
+    kept.push(candidate);
+    if (rivals === undefined) byClass.set(category, [candidate]);
+    else rivals.push(candidate);
   }
   return kept;
 }

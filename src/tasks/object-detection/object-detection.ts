@@ -99,7 +99,7 @@ function readingPlan(outputs: DetectionOutputs, given: Options, labelCount: numb
   const oneMore = typeof classes === 'number' && labelCount !== undefined ? classes === labelCount + 1 : undefined;
   const activation = given.activation ?? (format !== 'detr' ? 'none' : oneMore === false ? 'sigmoid' : 'softmax');
   const background = given.backgroundClass ?? (format === 'detr' && activation === 'softmax' ? 'last' : format === 'boxes-and-scores' && oneMore === true ? 'first' : 'none');
-  return { outputs, activation, background, firstClass: given.firstClass ?? 0, normalized: given.normalized ?? (format === 'detr' ? true : 'auto') };
+  return { outputs, activation, background, firstClass: given.firstClass ?? 0, normalized: given.normalized ?? (format === 'detr' ? true : 'auto'), mostCandidates: given.maxCandidates ?? 2000 };
 }
 
 function ones(datatype: Tensor['datatype'], shape: readonly number[]): Tensor {

@@ -26,6 +26,7 @@ export const options = z.strictObject({
     threshold: z.number().min(0).max(1).default(0.45).describe('Of two boxes of one class that overlap by more (intersection over union), the better one stays.'),
     acrossClasses: z.boolean().default(false).describe('Boxes of different classes too.'),
   })]).optional().describe('Default: as it is described for yolov5, yolov8 and boxes-and-scores; false for others.'),
+  maxCandidates: z.int().min(1).max(100_000).optional().describe('Only so many of the surest boxes are compared with each other. Default: 2000.'),
   maxDetections: z.int().min(1).max(10_000).optional().describe('Objects in an answer at most. Default: 300.'),
   labels: z.array(z.string()).min(1).optional().describe('Names of the classes. Default: labels of the output, or of config.json, or numbers.'),
 });

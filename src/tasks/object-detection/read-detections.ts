@@ -2,6 +2,7 @@
 import { ModelportError } from '../../errors.ts';
 import type { Tensor, Tensors } from '../../tensor.ts';
 import { numbers } from '../classification/scores.ts';
+import { BestCandidates } from './best-candidates.ts';
 import type { Detection } from './boxes.ts';
 import type { DetectionOutputs } from './find-outputs.ts';
 import type { BoxFormat } from './options.ts';
@@ -12,24 +13,17 @@ export interface ReadingPlan {
   readonly background: 'first' | 'last' | 'none';
   readonly firstClass: number;
   readonly normalized: boolean | 'auto';
-}
-
-/** The better ones of more candidates than this are compared with each other. */
-const mostCandidates = 2000;
-
-interface Candidate {
-  readonly row: number;
-  readonly category: number;
-  readonly score: number;
+  /** Only so many of the best are looked at any further. */
+  readonly mostCandidates: number;
 }
 
 /** Those with a score of at least `threshold`. Throws `RUN_FAILED` where the tensors are not as their signature says. */
 export function readDetections(answer: Tensors, plan: ReadingPlan, threshold: number, width: number, height: number): Detection[] {
   const { outputs } = plan;
   const boxes = valuesOf(answer, outputs.boxes.name);
-  const read = readers[outputs.format];
-  const { candidates, boxOf } = read(answer, boxes, plan, threshold);
-  const best = candidates.sort((a, b) => b.score - a.score || a.row - b.row).slice(0, mostCandidates);
+  const candidates = new BestCandidates(plan.mostCandidates);
+  const boxOf = readers[outputs.format](answer, boxes, plan, threshold, candidates);
+  const best = candidates.sorted();
   const corners = best.map(({ row }) => toCorners(boxOf(row), outputs.boxFormat));
   const shares = plan.normalized === 'auto' ? corners.every((box) => box.every((value) => Math.abs(value) <= 2)) : plan.normalized;
   const [scaleX, scaleY] = shares ? [width, height] : [1, 1];
@@ -46,12 +40,10 @@ interface Values {
   readonly data: Float32Array | Float64Array;
 }
 
-interface Reading {
-  readonly candidates: Candidate[];
-  boxOf(row: number): readonly [number, number, number, number];
-}
+type BoxOf = (row: number) => readonly [number, number, number, number];
 
-type Reader = (answer: Tensors, boxes: Values, plan: ReadingPlan, threshold: number) => Reading;
+/** Offers what is sure enough to `candidates`, and gives the boxes of rows. */
+type Reader = (answer: Tensors, boxes: Values, plan: ReadingPlan, threshold: number, candidates: BestCandidates) => BoxOf;
 
 function valuesOf(answer: Tensors, name: string): Values {
   const tensor: Tensor = answer.get(name)!;
@@ -63,14 +55,14 @@ function wrong({ name, shape }: Values, wanted: string): ModelportError {
 }
 
 /** Boxes of four numbers in rows, whatever axes of 1 come before. */
-function rowsOfFour(boxes: Values): Reading['boxOf'] {
+function rowsOfFour(boxes: Values): BoxOf {
   if (boxes.shape.at(-1) !== 4) throw wrong(boxes, 'a box has four numbers');
   const { data } = boxes;
   return (row) => [data[row * 4]!, data[row * 4 + 1]!, data[row * 4 + 2]!, data[row * 4 + 3]!];
 }
 
 /** Each row's scores of all classes beside its box. */
-const scoresOfEveryClass: Reader = (answer, boxes, { outputs, activation, background }, threshold) => {
+const scoresOfEveryClass: Reader = (answer, boxes, { outputs, activation, background }, threshold, candidates) => {
   const boxOf = rowsOfFour(boxes);
   const rows = boxes.data.length / 4;
   const scores = valuesOf(answer, outputs.scores!.name);
@@ -78,32 +70,38 @@ const scoresOfEveryClass: Reader = (answer, boxes, { outputs, activation, backgr
   if (!Number.isInteger(classes)) throw wrong(scores, `there are ${rows} boxes`);
   const first = background === 'first' ? 1 : 0;
   const end = background === 'last' ? classes - 1 : classes;
-  const candidates: Candidate[] = [];
+  const own = new Float64Array(classes);
   // transformers takes one class of a query that has a softmax, and every class that is sure enough else.
   const oneEach = outputs.format === 'detr' && activation === 'softmax';
   for (let row = 0; row < rows; row++) {
-    const own = activate(Float64Array.from(scores.data.subarray(row * classes, (row + 1) * classes)), activation);
+    own.set(scores.data.subarray(row * classes, (row + 1) * classes));
+    activate(own, activation);
     let best = -1;
     for (let index = first; index < end; index++) {
       const score = own[index]!;
       if (oneEach) {
         if (best === -1 || score > own[best]!) best = index;
       } else if (score >= threshold) {
-        candidates.push({ row, category: index - first, score });
+        candidates.offer(row, index - first, score);
       }
     }
-    if (best !== -1 && own[best]! >= threshold) candidates.push({ row, category: best - first, score: own[best]! });
+    if (best !== -1 && own[best]! >= threshold) candidates.offer(row, best - first, own[best]!);
   }
-  return { candidates, boxOf };
+  return boxOf;
 };
 
-function activate(scores: Float64Array, activation: ReadingPlan['activation']): Float64Array {
-  if (activation === 'none') return scores;
-  if (activation === 'sigmoid') return scores.map((score) => 1 / (1 + Math.exp(-score)));
-  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const exponentials = scores.map((score) => Math.exp(score - most));
-  const sum = exponentials.reduce((a, b) => a + b, 0);
-  return exponentials.map((exponential) => exponential / sum);
+/** In place: there may be a million. */
+function activate(scores: Float64Array, activation: ReadingPlan['activation']): void {
+  if (activation === 'none') return;
+  if (activation === 'sigmoid') {
+    for (let index = 0; index < scores.length; index++) scores[index] = 1 / (1 + Math.exp(-scores[index]!));
+    return;
+  }
+  let most = -Infinity;
+  for (let index = 0; index < scores.length; index++) most = Math.max(most, scores[index]!);
+  let sum = 0;
+  for (let index = 0; index < scores.length; index++) sum += scores[index] = Math.exp(scores[index]! - most);
+  for (let index = 0; index < scores.length; index++) scores[index] = scores[index]! / sum;
 }
 
 /** How far it is from one box to the next, and from one number of a box to the next. */
@@ -113,7 +111,7 @@ interface Strides {
 }
 
 /** YOLO's one tensor. Columns: four of the box, then objectness where there is one, then classes. */
-function yolo({ data }: Values, rows: number, columns: number, objectness: boolean, strides: Strides, threshold: number): Reading {
+function yolo({ data }: Values, rows: number, columns: number, objectness: boolean, strides: Strides, threshold: number, candidates: BestCandidates): BoxOf {
   const first = objectness ? 5 : 4;
   const best = new Float32Array(rows).fill(columns === first ? 1 : -Infinity);
   const categories = new Uint16Array(rows);
@@ -127,47 +125,44 @@ function yolo({ data }: Values, rows: number, columns: number, objectness: boole
   // As the numbers lie in memory: there are millions.
   if (strides.column > strides.row) for (let column = first; column < columns; column++) for (let row = 0; row < rows; row++) compare(row, column);
   else for (let row = 0; row < rows; row++) for (let column = first; column < columns; column++) compare(row, column);
-  const candidates: Candidate[] = [];
   for (let row = 0; row < rows; row++) {
     const score = objectness ? best[row]! * data[row * strides.row + 4 * strides.column]! : best[row]!;
-    if (score >= threshold) candidates.push({ row, category: categories[row]!, score });
+    if (score >= threshold) candidates.offer(row, categories[row]!, score);
   }
-  return { candidates, boxOf: (row) => [0, 1, 2, 3].map((column) => data[row * strides.row + column * strides.column]!) as [number, number, number, number] };
+  return (row) => [0, 1, 2, 3].map((column) => data[row * strides.row + column * strides.column]!) as [number, number, number, number];
 }
 
 const readers: Readonly<Record<DetectionOutputs['format'], Reader>> = {
   detr: scoresOfEveryClass,
   'boxes-and-scores': scoresOfEveryClass,
-  yolov5(_answer, boxes, _plan, threshold) {
+  yolov5(_answer, boxes, _plan, threshold, candidates) {
     const [, rows, columns] = shapeOfThree(boxes, 5);
-    return yolo(boxes, rows, columns, true, { row: columns, column: 1 }, threshold);
+    return yolo(boxes, rows, columns, true, { row: columns, column: 1 }, threshold, candidates);
   },
-  yolov8(_answer, boxes, _plan, threshold) {
+  yolov8(_answer, boxes, _plan, threshold, candidates) {
     const [, columns, rows] = shapeOfThree(boxes, 0);
     if (columns < 5) throw wrong(boxes, 'there are four numbers of a box and one a class along the second axis');
-    return yolo(boxes, rows, columns, false, { row: 1, column: rows }, threshold);
+    return yolo(boxes, rows, columns, false, { row: 1, column: rows }, threshold, candidates);
   },
-  'end-to-end'(_answer, boxes, plan, threshold) {
+  'end-to-end'(_answer, boxes, plan, threshold, candidates) {
     const [, rows, columns] = shapeOfThree(boxes, 6);
-    const candidates: Candidate[] = [];
     for (let row = 0; row < rows; row++) {
       const score = boxes.data[row * columns + 4]!;
-      if (score >= threshold) candidates.push({ row, category: Math.round(boxes.data[row * columns + 5]!) - plan.firstClass, score });
+      if (score >= threshold) candidates.offer(row, Math.round(boxes.data[row * columns + 5]!) - plan.firstClass, score);
     }
-    return { candidates, boxOf: (row) => [0, 1, 2, 3].map((column) => boxes.data[row * columns + column]!) as [number, number, number, number] };
+    return (row) => [0, 1, 2, 3].map((column) => boxes.data[row * columns + column]!) as [number, number, number, number];
   },
-  detections(answer, boxes, { outputs, firstClass }, threshold) {
+  detections(answer, boxes, { outputs, firstClass }, threshold, candidates) {
     const boxOf = rowsOfFour(boxes);
     const scores = valuesOf(answer, outputs.scores!.name);
     const classes = valuesOf(answer, outputs.classes!.name);
     const count = outputs.count === undefined ? Infinity : valuesOf(answer, outputs.count.name).data[0]!;
     const rows = Math.min(boxes.data.length / 4, count);
     if (scores.data.length < rows || classes.data.length < rows) throw wrong(scores, `there are ${rows} boxes`);
-    const candidates: Candidate[] = [];
     for (let row = 0; row < rows; row++) {
-      if (scores.data[row]! >= threshold) candidates.push({ row, category: Math.round(classes.data[row]!) - firstClass, score: scores.data[row]! });
+      if (scores.data[row]! >= threshold) candidates.offer(row, Math.round(classes.data[row]!) - firstClass, scores.data[row]!);
     }
-    return { candidates, boxOf };
+    return boxOf;
   },
 };
 
