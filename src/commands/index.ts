@@ -14,6 +14,7 @@ import { pullCommand } from './pull.ts';
 import { pushCommand } from './push.ts';
 import { serveCommand } from './serve.ts';
 import { storeCommand } from './store.ts';
+import { testCommand } from './test.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, buildCommand, pushCommand, pullCommand, deployCommand, loginCommand, logoutCommand, storeCommand, initCommand, exampleCommand, typesCommand, completionCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, testCommand, buildCommand, pushCommand, pullCommand, deployCommand, loginCommand, logoutCommand, storeCommand, initCommand, exampleCommand, typesCommand, completionCommand];

@@ -16,7 +16,11 @@ describe.skipIf(missing !== undefined)(`Kubernetes${missing === undefined ? '' :
   const image = (tag: string): string => `${cluster.registry}/iris:${tag}`;
   const modelport = (...args: string[]) => runModelport(args, { cwd: folder, environment: { KUBECONFIG: cluster.kubeconfig, HOME: folder, XDG_CACHE_HOME: process.env['XDG_CACHE_HOME'] ?? join(process.env['HOME'] ?? tmpdir(), '.cache') } });
   const deploy = (...args: string[]) => modelport('deploy', 'kubernetes', 'models/iris', '--namespace', namespace, '--cpu', '0.1', '--memory', '256MiB', ...args);
-  const readyPods = (): string[] => cluster.kubectl('-n', namespace, 'get', 'pods', '-l', 'app.kubernetes.io/name=iris', '-o', 'jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}{.metadata.name}{"\\n"}{end}').split('\n').filter((name) => name !== '');
+  /** Those that get traffic: ready, and not on their way out. */
+  const readyPods = (): string[] => {
+    const { items } = JSON.parse(cluster.kubectl('-n', namespace, 'get', 'pods', '-l', 'app.kubernetes.io/name=iris', '-o', 'json')) as { items: { metadata: { name: string; deletionTimestamp?: string }; status: { containerStatuses?: { ready: boolean }[] } }[] };
+    return items.filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && status.containerStatuses?.every(({ ready }) => ready) === true).map(({ metadata }) => metadata.name);
+  };
   const resourceVersions = (): string => cluster.kubectl('-n', namespace, 'get', 'service,poddisruptionbudget,networkpolicy', '-o', 'jsonpath={.items[*].metadata.resourceVersion}') + cluster.kubectl('-n', namespace, 'get', 'deployment', 'iris', '-o', 'jsonpath={.metadata.generation}');
 
   beforeAll(async () => {
