@@ -1,10 +1,12 @@
 /** Every block of the README is executed, or checked in the way that its kind allows; a block that no rule knows fails. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readCatalogue } from '../src/commands/example/examples.ts';
 import { modelConfigSchema } from '../src/model-config.ts';
 import { root, runModelport, startModelport } from './start-modelport.ts';
 
@@ -99,6 +101,26 @@ const rules: readonly { readonly name: string; readonly fits: (block: Block) => 
     },
   },
   {
+    name: 'an example is written and served; what a package carries is fetched by the clients tier, so here one that fetches nothing stands for it',
+    fits: ({ text }) => text.startsWith('npx modelport example '),
+    async run({ text }) {
+      const folder = mkdtempSync(join(tmpdir(), 'modelport-readme-'));
+      try {
+        const [write, serve] = text.split('\n').map((line) => line.split(' ').slice(2));
+        expect([write!.length, serve!.length, text.split('\n').length]).toEqual([2, 2, 2]);
+        const name = write![1]!;
+        expect((await runModelport(write!, { cwd: folder })).stdout).toContain(`modelport serve ${serve![1]!}`);
+        expect(existsSync(join(folder, name, 'README.md'))).toBe(true);
+        await runModelport(['example', 'postcode'], { cwd: folder });
+        const server = await startModelport({ arguments: ['postcode'], cwd: folder });
+        expect((await fetch(`${server.url}/v2/models/digits`)).status).toBe(200);
+        expect(await server.stop()).toBe(0);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  },
+  {
     name: 'serve serves',
     fits: ({ text }) => text.startsWith('npx modelport serve'),
     async run({ text }) {
@@ -136,5 +158,11 @@ describe('README', () => {
   test('its links lead somewhere', () => {
     for (const [, target] of readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) expect(() => readFileSync(join(root, target!)), target).not.toThrow();
     expect(blocks.length).toBeGreaterThan(10);
+  });
+
+  test('its gallery has every example, and no other', () => {
+    const gallery = readme.slice(readme.indexOf('## Examples'), readme.indexOf('## Serve your own'));
+    const named = [...gallery.matchAll(/^\| (`[^|]*`) \|/gm)].flatMap((match) => match[1]!.match(/[\w-]+/g)!);
+    expect(named.sort()).toEqual(readCatalogue().map(({ name }) => name).sort());
   });
 });
