@@ -11,6 +11,10 @@ export function numbers(tensor: Tensor, start: number, end: number): Float64Arra
   const values = new Float64Array(end - start);
   const { data, datatype } = tensor;
   if (datatype === 'BYTES') throw new ModelportError('RUN_FAILED', 'the model answered text where its scores were expected');
+  if (datatype === 'FP32' || datatype === 'FP64') {
+    values.set((data as Float32Array).subarray(start, end));
+    return values;
+  }
   for (let index = start; index < end; index++) {
     const element = data[index] as number | bigint;
     values[index - start] = datatype === 'FP16' ? fromHalf(element as number) : datatype === 'BF16' ? fromBfloat16(element as number) : Number(element);

@@ -1,7 +1,11 @@
 /** The keys and values of the tokens that were read so far, of several rows side by side: rows end at the same place, so shorter ones begin later. */
+import { setImmediate } from 'node:timers/promises';
 import { ModelportError } from '../../errors.ts';
 import { allocate, type NumericArray, type Tensor, type Tensors } from '../../tensor.ts';
 import type { CachePart } from './cache-plan.ts';
+
+/** Copied in about two milliseconds. */
+const mostBytesATurn = 4 << 20;
 
 export class KeyValueCache {
   readonly parts: readonly CachePart[];
@@ -40,13 +44,21 @@ export class KeyValueCache {
     return new KeyValueCache(this.parts, tensors, this.lengths.map((length, row) => length + added[row]!), width);
   }
 
-  /** Rows of several caches, in that order, lined up at their ends and no wider than the longest of them needs. */
-  static join(sources: readonly { readonly cache: KeyValueCache; readonly row: number }[]): KeyValueCache {
+  /**
+   * Rows of several caches, in that order, lined up at their ends and no wider than the longest of them needs. Large ones are copied
+   * over several turns of the event loop; the sources may not change meanwhile.
+   */
+  static async join(sources: readonly { readonly cache: KeyValueCache; readonly row: number }[]): Promise<KeyValueCache> {
     const { parts } = sources[0]!.cache;
     const lengths = sources.map(({ cache, row }) => cache.lengths[row]!);
     const width = Math.max(...lengths);
     const tensors = new Map<string, Tensor>();
+    let copiedBytes = 0;
     for (const { input, heads, size } of parts) {
+      if (copiedBytes > mostBytesATurn) {
+        await setImmediate();
+        copiedBytes = 0;
+      }
       const data = allocate(input.datatype, sources.length * heads * width * size) as NumericArray;
       for (const [place, { cache, row }] of sources.entries()) {
         const from = cache.tensors.get(input.name)!.data as NumericArray;
@@ -56,6 +68,7 @@ export class KeyValueCache {
           (data as Float32Array).set(from.subarray(start, start + length * size) as Float32Array, ((place * heads + head) * width + width - length) * size);
         }
       }
+      copiedBytes += data.byteLength;
       tensors.set(input.name, { datatype: input.datatype, shape: [sources.length, heads, width, size], data });
     }
     return new KeyValueCache(parts, tensors, lengths, width);

@@ -13,12 +13,11 @@ export interface Sampling {
   readonly seed: number;
 }
 
-/** Chooses by `sampling`, always the same for the same seed. `seen`: the tokens so far. */
+/** Chooses by `sampling`, always the same for the same seed. `seen`: the tokens so far. `logits` may be changed. */
 export function createSampler(sampling: Sampling): (logits: Float64Array, seen: ReadonlySet<number>) => number {
   const random = randomNumbers(sampling.seed);
-  return (logits, seen) => {
-    const { temperature, topK, topP, repetitionPenalty } = sampling;
-    const scores = logits.slice();
+  const { temperature, topK, topP, repetitionPenalty } = sampling;
+  return (scores, seen) => {
     if (repetitionPenalty !== 1) {
       for (const id of seen) {
         const score = scores[id];
@@ -31,31 +30,75 @@ export function createSampler(sampling: Sampling): (logits: Float64Array, seen: 
       if (scores[id]! > scores[best]!) best = id;
     }
     if (temperature === 0) return best;
-    const largest = scores[best]!;
-    const weights = scores.map((score) => Math.exp((score - largest) / temperature));
+    const largestScore = scores[best]!;
+    const weights = scores;
+    for (let id = 0; id < scores.length; id++) weights[id] = Math.exp((scores[id]! - largestScore) / temperature);
     if (topK === 0 && topP === 1) return draw(weights, undefined, random());
-    const order = Array.from(weights.keys()).sort((left, right) => weights[right]! - weights[left]! || left - right);
-    let kept = topK === 0 ? order : order.slice(0, topK);
-    if (topP < 1) {
-      const total = kept.reduce((sum, id) => sum + weights[id]!, 0);
-      let sum = 0;
-      let count = 0;
-      while (count < kept.length && (count === 0 || sum < topP * total)) sum += weights[kept[count++]!]!;
-      kept = kept.slice(0, count);
-    }
-    return draw(weights, kept, random());
+    const likeliest = topK === 0 ? upTo(weights, topP) : largest(weights, topK);
+    return draw(weights, topK === 0 || topP === 1 ? likeliest : firstOf(likeliest, weights, topP), random());
   };
 }
 
+const byWeight = (weights: Float64Array) => (left: number, right: number): number => weights[right]! - weights[left]! || left - right;
+
+/** The `count` likeliest, the best first, found without putting all of a vocabulary in order. */
+function largest(weights: Float64Array, count: number): number[] {
+  let ids: number[] = [];
+  // Each time only those are looked at that are as likely as the last one that counts.
+  let least = -1;
+  const most = Math.max(count * 4, 1024);
+  const prune = (): void => {
+    ids = ids.sort(byWeight(weights)).slice(0, count);
+    least = ids.length < count ? -1 : weights[ids.at(-1)!]!;
+  };
+  for (let id = 0; id < weights.length; id++) {
+    if (weights[id]! <= least) continue;
+    ids.push(id);
+    if (ids.length >= most) prune();
+  }
+  prune();
+  return ids;
+}
+
+/** The likeliest whose weights add up to the share `topP` of all. */
+function upTo(weights: Float64Array, topP: number): readonly number[] {
+  let total = 0;
+  for (let id = 0; id < weights.length; id++) total += weights[id]!;
+  // A few likely ones hold most of it; where they do not, more are put in order.
+  for (let least = 1e-3; ; least *= 1e-3) {
+    const ids: number[] = [];
+    let sum = 0;
+    for (let id = 0; id < weights.length; id++) {
+      if (weights[id]! < least) continue;
+      ids.push(id);
+      sum += weights[id]!;
+    }
+    if (sum > topP * total * (1 + 1e-9) || ids.length === weights.length || least < 1e-300) return firstOf(ids.sort(byWeight(weights)), weights, topP, total);
+  }
+}
+
+function firstOf(ids: readonly number[], weights: Float64Array, topP: number, total = ids.reduce((sum, id) => sum + weights[id]!, 0)): readonly number[] {
+  let sum = 0;
+  let count = 0;
+  while (count < ids.length && (count === 0 || sum < topP * total)) sum += weights[ids[count++]!]!;
+  return ids.slice(0, count);
+}
+
+/** `kept`: undefined for all. */
 function draw(weights: Float64Array, kept: readonly number[] | undefined, chance: number): number {
-  const ids = kept ?? Array.from(weights.keys());
-  const total = ids.reduce((sum, id) => sum + weights[id]!, 0);
+  const count = kept?.length ?? weights.length;
+  let total = 0;
+  for (let place = 0; place < count; place++) total += weights[kept === undefined ? place : kept[place]!]!;
   let left = chance * total;
-  for (const id of ids) {
-    left -= weights[id]!;
+  let last = kept?.[0] ?? 0;
+  for (let place = 0; place < count; place++) {
+    const id = kept === undefined ? place : kept[place]!;
+    const weight = weights[id]!;
+    if (weight > 0) last = id;
+    left -= weight;
     if (left < 0) return id;
   }
-  return ids.findLast((id) => weights[id]! > 0) ?? ids[0]!;
+  return last;
 }
 
 /** Numbers in [0, 1), the mulberry32 generator. */

@@ -71,8 +71,8 @@ export class StepBatching {
     let turnBeganMs = performance.now();
     while (this.#waiting.length > 0 || this.#rows.length > 0) {
       const gone = this.#rows.filter(({ stream }) => stream.cancelled());
-      if (gone.length > 0) this.#leave(new Set(gone));
       for (const { stream } of gone) stream.end();
+      if (gone.length > 0) await this.#leave(new Set(gone));
       if (this.#waiting.length > 0 && this.#rows.length < this.#mostRows) await this.#join();
       if (this.#rows.length > 0) await this.#step(this.#rows, (row) => [row.ids.at(-1)!], this.#cache);
       // A model that runs on the event loop may answer without ever leaving it.
@@ -96,7 +96,7 @@ export class StepBatching {
     const joined = { rows: this.#rows, cache: this.#cache };
     this.#rows = [...before.rows, ...joined.rows];
     this.#cache =
-      before.rows.length === 0 ? joined.cache : joined.rows.length === 0 ? before.cache : KeyValueCache.join([before, joined].flatMap(({ rows: each, cache }) => each.map((_, row) => ({ cache, row }))));
+      before.rows.length === 0 ? joined.cache : joined.rows.length === 0 ? before.cache : await KeyValueCache.join([before, joined].flatMap(({ rows: each, cache }) => each.map((_, row) => ({ cache, row }))));
   }
 
   /** One run: each of `rows` reads what `read` says and chooses its next token. Rows that end leave. */
@@ -127,16 +127,16 @@ export class StepBatching {
         ended.set(row, error);
       }
     }
-    if (ended.size > 0) this.#leave(new Set(ended.keys()));
     for (const [{ stream }, error] of ended) stream.end(error);
+    if (ended.size > 0) await this.#leave(new Set(ended.keys()));
   }
 
-  #leave(gone: ReadonlySet<Row>): void {
+  async #leave(gone: ReadonlySet<Row>): Promise<void> {
     const cache = this.#cache;
     const left = this.#rows.flatMap((row, index) => (gone.has(row) ? [] : [{ row, index }]));
     this.#rows = left.map(({ row }) => row);
     if (left.length === 0) this.#cache = KeyValueCache.empty(this.#plan.parts, 0);
-    else if (this.#plan.parts.length > 0) this.#cache = KeyValueCache.join(left.map(({ index }) => ({ cache, row: index })));
+    else if (this.#plan.parts.length > 0) this.#cache = await KeyValueCache.join(left.map(({ index }) => ({ cache, row: index })));
   }
 
   #inputs(ids: readonly (readonly number[])[], length: number, cache: KeyValueCache): Map<string, Tensor> {
