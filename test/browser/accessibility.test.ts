@@ -48,6 +48,34 @@ const states: readonly { readonly name: string; readonly hash: string; readonly 
   { name: 'the keys', hash: '#/models/iris', ready: '[data-testid=output] .bars', act: (page) => page.keyboard.press('?') },
   { name: 'an unavailable model', hash: '#/models/broken', ready: 'h1:has-text("unavailable")' },
   { name: 'the dashboard', hash: '#/dashboard', ready: '.spark' },
+  { name: 'the gallery', hash: '#/gallery', ready: '.gallery-card' },
+  { name: 'boxes', hash: '#/models/show.boxes', ready: '[data-testid=output] polygon' },
+  { name: 'masks', hash: '#/models/show.masks', ready: '[data-testid=output] .mask' },
+  { name: 'highlighted text', hash: '#/models/show.entities', ready: '[data-testid=output] mark' },
+  { name: 'a recording and its line', hash: '#/models/show.loudness', ready: '[data-testid=output] .chart-line' },
+  { name: 'a table to fill in', hash: '#/models/show.totals', ready: '[data-testid=output] table' },
+  { name: 'a conversation', hash: '#/models/show.chat', ready: '.said-by-assistant' },
+  { name: 'captions, choices, a ranking', hash: '#/models/show.captions', ready: '[data-testid=output] .bars' },
+  { name: 'files', hash: '#/models/show.files', ready: '.drop-zone', act: async (page) => {
+    await page.locator('input[type=file]').setInputFiles([{ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') }, { name: 'b.txt', mimeType: 'text/plain', buffer: Buffer.from('b') }]);
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.locator('[data-testid=output] audio').waitFor();
+  } },
+  { name: 'waiting', hash: '#/models/show.slow', ready: '[data-field=seconds] input.entry', act: async (page) => {
+    await page.locator('[data-field=seconds] input.entry').fill('5');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.locator('.waiting progress').waitFor();
+  } },
+  { name: 'a flag', hash: '#/models/iris', ready: '[data-testid=output] .bars', act: async (page) => {
+    await page.getByRole('button', { name: 'Flag', exact: true }).click();
+    await page.locator('.flag-card').waitFor();
+  } },
+  { name: 'many at once', hash: '#/models/iris', ready: '[data-testid=output] .bars', act: async (page) => {
+    await page.getByRole('button', { name: 'Many at once' }).click();
+    await page.locator('#batch-text').fill('5.1,3.5,1.4,0.2\n5.1,3.5,x,0.2');
+    await page.getByRole('button', { name: /^Run 2/ }).click();
+    await page.getByText(/^2 of 2/).waitFor();
+  } },
 ];
 
 describe.skipIf(chromiumPath === undefined)('axe finds nothing', () => {
@@ -62,7 +90,7 @@ describe.skipIf(chromiumPath === undefined)('axe finds nothing', () => {
     await cp(join(exampleModels, 'iris-classify'), join(folder, 'plain'), { recursive: true });
     await mkdir(join(folder, 'broken'));
     await writeFile(join(folder, 'broken/model.onnx'), 'not a model');
-    [browser, served] = await Promise.all([launchChromium(), serve([folder], ['--exit-on-error', 'false'])]);
+    [browser, served] = await Promise.all([launchChromium(), serve([folder, join(import.meta.dirname, 'showcase.ts')], ['--exit-on-error', 'false', '--cache-dir', join(folder, 'cache')])]);
   });
   afterAll(async () => {
     await browser?.close();

@@ -31,6 +31,6 @@ if (chromiumPath === undefined) {
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath!,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--no-first-run', '--no-proxy-server'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--no-first-run', '--no-proxy-server', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
   });
 }

@@ -81,8 +81,9 @@ test('an image is cut short on the screen only, and a large body comes from a fi
   expect(snippet.full).toContain(image);
   expect(snippet.shown).not.toContain(image);
   expect(snippet.shown).toMatch(/base64,iVBORw0KiVBORw0KiVBORw0K… 4 KB/);
+  const client = { server: origin, door: 'predict', version: undefined } as const;
   for (const language of languages) {
-    const large = language.write(facts('large', { body: JSON.stringify({ x: 'a'.repeat(100_000) }) }));
+    const large = language.write(facts('large', { body: JSON.stringify({ x: 'a'.repeat(100_000) }), client }));
     expect(large.bodyFile).toBe('m-input.json');
     expect(large.full).toContain('m-input.json');
     expect(large.full.length).toBeLessThan(600);

@@ -1,14 +1,16 @@
 /** Many files, texts or rows through one endpoint: chosen at the left, answered at the right, with how far it is. */
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { Answer, ServerError } from './api.ts';
-import { flatten, runBatch, type BatchResult, type BatchSource } from './batch.ts';
+import { runBatch, type BatchResult, type BatchSource } from './batch.ts';
+import { formatSize } from './data-url.ts';
 import { download, stampedName } from './download.ts';
 import type { Batch, Endpoint } from './endpoints/endpoint.ts';
 import { Icon } from './icons.tsx';
 import { formatRow, parseDelimited, rowsByColumn } from './inputs/delimited-text.ts';
 import { DropZone } from './inputs/drop-zone.tsx';
-import { formatSize, readAsDataUrl } from './inputs/read-files.ts';
+import { readAsDataUrl } from './inputs/read-files.ts';
 import { formatJson } from './json.ts';
+import { answerCells } from './outputs/answer-cells.ts';
 import { useCommands } from './shortcuts.ts';
 
 export interface BatchPageProps {
@@ -154,7 +156,7 @@ function Results({ endpoint, sources, results, running, seconds, onOpen }: Resul
   const name = (extension: string): string => stampedName(endpoint.model, endpoint.version, extension, new Date());
   const saveLines = (): void => download(name('jsonl'), results.map((result, index) => `${formatJson({ name: sources[index]!.name, ...(result?.answer === undefined ? { problem: result?.problem ?? 'not run' } : { answer: result.answer.value }) })}\n`).join(''), 'application/x-ndjson');
   const saveTable = (): void => {
-    const rows = results.map((result) => (result?.answer === undefined ? { problem: result?.problem ?? 'not run' } : flatten(result.answer.value)));
+    const rows = results.map((result) => (result?.answer === undefined ? { problem: result?.problem ?? 'not run' } : answerCells(result.answer.value)));
     const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
     const lines = [['name', ...columns], ...rows.map((row, index) => [sources[index]!.name, ...columns.map((column) => String((row as Record<string, string | number>)[column] ?? ''))])];
     download(name('csv'), `${lines.map(formatRow).join('\r\n')}\r\n`, 'text/csv');

@@ -1,8 +1,7 @@
 /** Many runs of one endpoint, a few at a time. */
 import { postJson, postStream, ServerError, type Answer } from './api.ts';
 import type { BatchItem, Endpoint } from './endpoints/endpoint.ts';
-import { formatJson, writtenText, type JsonValue } from './json.ts';
-import { isObject } from './schema.ts';
+import { formatJson, type JsonValue } from './json.ts';
 
 /** So many requests are under way: enough for a server to join them, few enough for it to serve others. */
 const concurrency = 6;
@@ -61,20 +60,4 @@ async function answerOf(endpoint: Endpoint, value: unknown, signal: AbortSignal)
   const timing = await postStream(path, body, { onPart: (part) => parts.push(part), onProgress: () => {} }, signal);
   const whole = stream.join(parts);
   return { text: formatJson(whole), value: whole, timing };
-}
-
-/** The scalars of an answer by name, for a table and a CSV file: `label`, `score`, `objects` (how many). */
-export function flatten(answer: JsonValue): Record<string, string | number> {
-  if (!isObject(answer)) return { answer: Array.isArray(answer) ? answer.length : scalar(answer) };
-  return Object.fromEntries(Object.entries(answer).flatMap(([name, member]): [string, string | number][] => {
-    if (typeof member !== 'object' || member === null) return [[name, scalar(member as JsonValue)]];
-    if (Array.isArray(member)) return [[name, member.length]];
-    return Object.entries(member).flatMap(([inner, item]): [string, string | number][] => (typeof item === 'object' ? [] : [[`${name}.${inner}`, scalar(item as JsonValue)]]));
-  }));
-}
-
-function scalar(value: JsonValue): string | number {
-  if (typeof value === 'number') return value;
-  const text = writtenText(value);
-  return text.startsWith('data:') ? 'a file' : text;
 }

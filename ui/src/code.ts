@@ -124,11 +124,13 @@ function gradio({ body, needsKey, model, stream = false, client }: RequestFacts)
   const inputs = large
     ? `JSON.parse(await readFile('${model}-input.json', 'utf8'))`
     : scriptLiteral(parseJson(body)).replace(/'(data:[\w/+.-]+;base64,[\w+/=]*)'/g, "await (await fetch('$1')).blob()");
+  // As the server writes names of endpoints for this protocol.
+  const name = `/${model.replace(/[^A-Za-z0-9._-]/g, '_')}`;
   const key = needsKey ? ', {\n  headers: { Authorization: `Bearer ${process.env.MODELPORT_API_KEY}` },\n}' : '';
   const head = `import { Client } from '@gradio/client';\n${large ? "import { readFile } from 'node:fs/promises';\n" : ''}\nconst app = await Client.connect(${scriptString(client!.server)}${key});\n`;
   const text = stream
-    ? `${head}const job = app.submit(${scriptString(`/${model}`)}, ${inputs});\nfor await (const event of job) {\n  if (event.type === 'data') console.log(event.data);\n}\n`
-    : `${head}const { data } = await app.predict(${scriptString(`/${model}`)}, ${inputs});\nconsole.log(data);\n`;
+    ? `${head}const job = app.submit(${scriptString(name)}, ${inputs});\nfor await (const event of job) {\n  if (event.type === 'data') console.log(event.data);\n}\n`
+    : `${head}const { data } = await app.predict(${scriptString(name)}, ${inputs});\nconsole.log(data);\n`;
   return large ? fromFile(text, model) : shortened(text);
 }
 

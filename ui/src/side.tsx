@@ -1,4 +1,4 @@
-import { Fragment, useEffect } from 'react';
+import { Fragment } from 'react';
 import type { PageModel, PageState } from './api-types.ts';
 import { Icon, type IconName } from './icons.tsx';
 import { formatRoute, type Route } from './route.ts';
@@ -14,10 +14,6 @@ export interface SideProps {
 
 export function Side({ models, route, open, onNavigate }: SideProps) {
   const current = route.page === 'model' ? route.name : undefined;
-  const known = models !== undefined;
-  useEffect(() => {
-    if (known) document.querySelector('#side [aria-current="page"]')?.scrollIntoView({ block: 'nearest' });
-  }, [current, known]);
   return (
     <nav className="side" aria-label="Models and pages" data-open={open} id="side" onClick={(event) => (event.target as Element).closest('a') !== null && onNavigate()}>
       {(['Models', 'Services'] as const).map((title) => {
@@ -30,7 +26,7 @@ export function Side({ models, route, open, onNavigate }: SideProps) {
             <ul>
               {listed?.map((model) => (
                 <li key={model.name}>
-                  <a className="side-link" href={formatRoute({ page: 'model', name: model.name })} aria-current={model.name === current ? 'page' : undefined}>
+                  <a ref={model.name === current ? reveal : null} className="side-link" href={formatRoute({ page: 'model', name: model.name })} aria-current={model.name === current ? 'page' : undefined}>
                     <span className="side-name" title={model.name}>{model.name}</span>
                     <StateMark state={stateOf(model)} />
                   </a>
@@ -48,6 +44,11 @@ export function Side({ models, route, open, onNavigate }: SideProps) {
       </ul>
     </nav>
   );
+}
+
+/** In long lists what is open is in sight. */
+function reveal(link: HTMLElement | null): void {
+  link?.scrollIntoView({ block: 'nearest' });
 }
 
 function PageLink({ icon, href, current = false, children }: { readonly icon: IconName; readonly href: string; readonly current?: boolean; readonly children: string }) {

@@ -1,6 +1,6 @@
 /** A recording as a picture of its loudness, with a player. */
 import { useEffect, useRef, useState } from 'react';
-import { peaksOf } from './inputs/wave-file.ts';
+import { peaksOf } from './inputs/decode-sound.ts';
 
 const bars = 160;
 const height = 48;

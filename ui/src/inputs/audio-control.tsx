@@ -4,9 +4,11 @@ import { Icon } from '../icons.tsx';
 import { Waveform } from '../waveform.tsx';
 import { DropZone } from './drop-zone.tsx';
 import type { ControlProps } from './field-form.tsx';
-import { formatSize, nameOf, readAsDataUrl, sizeBytesOf } from './read-files.ts';
+import { formatSize, sizeBytesOf } from '../data-url.ts';
+import { nameOf, readAsDataUrl } from './read-files.ts';
 import { openMicrophone, type Microphone } from './record.ts';
-import { asWave, encodeWave } from './wave-file.ts';
+import { asWave } from './decode-sound.ts';
+import { encodeWave } from './encode-wave.ts';
 
 /** A forgotten microphone ends by itself. */
 const longestSeconds = 600;

@@ -1,8 +1,9 @@
 /** Any file, or several. The value is a data URL, or a list of them. */
+import { formatSize, mediaTypeOf, sizeBytesOf } from '../data-url.ts';
 import { Icon } from '../icons.tsx';
 import { DropZone } from './drop-zone.tsx';
 import type { ControlProps } from './field-form.tsx';
-import { formatSize, mediaTypeOf, nameOf, readAsDataUrl, sizeBytesOf } from './read-files.ts';
+import { nameOf, readAsDataUrl } from './read-files.ts';
 
 export function FileControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'file'>) {
   const files = (field.many ? (Array.isArray(value) ? value : []) : [value]).filter((item): item is string => typeof item === 'string' && item !== '');

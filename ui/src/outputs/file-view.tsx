@@ -1,7 +1,7 @@
 /** A file in an answer: played where the browser can, and downloaded. */
 import { Icon } from '../icons.tsx';
 import { downloadUrl } from '../download.ts';
-import { formatSize, mediaTypeOf, sizeBytesOf } from '../inputs/read-files.ts';
+import { formatSize, mediaTypeOf, sizeBytesOf } from '../data-url.ts';
 import { writtenText, type JsonValue } from '../json.ts';
 import type { ViewProps } from './view.ts';
 

@@ -172,7 +172,7 @@ function isRecords(value: JsonValue): boolean {
 function RecordsTable({ value, title }: ViewProps) {
   const records = value as readonly Record<string, JsonValue>[];
   const columns = [...new Set(records.flatMap((record) => Object.keys(record)))];
-  return <Table label={title ?? 'Output'} columns={columns} rows={records.map((record) => columns.map((name) => record[name] as Cell))} />;
+  return <Table label={title ?? 'Answer'} columns={columns} rows={records.map((record) => columns.map((name) => record[name] as Cell))} />;
 }
 
 /** More are a tree. */
