@@ -9,7 +9,10 @@ import { withFileLock } from './lib/file-lock.ts';
 import type { SourceContext, StoredContent } from './source.ts';
 
 export interface DownloadOptions {
-  readonly headers?: Readonly<Record<string, string>>;
+  /** A function makes them anew for each request. */
+  readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>);
+  /** Tells this content from another at the same address (an entity tag that the headers demand), so that what an earlier process began is taken up. */
+  readonly identity?: string;
   /** What the index says that the file is: `sha256` and hexadecimal digits, or `sha512` and so on. */
   readonly expected?: { readonly algorithm: string; readonly hex: string };
   /** Default 50 GB. */
@@ -28,7 +31,7 @@ export async function downloadToStore(client: HttpClient, url: string, context: 
   if (expected !== undefined && (await store.has(expected))) return { mediaType: 'application/octet-stream', digest: expected, size: (await stat(store.path(expected))).size };
   const folder = join(store.directory, 'downloads');
   await mkdir(folder, { recursive: true });
-  const part = join(folder, `${createHash('sha256').update(url).update(options.expected?.hex ?? '').digest('hex')}.part`);
+  const part = join(folder, `${createHash('sha256').update(url).update(options.expected?.hex ?? options.identity ?? '').digest('hex')}.part`);
   return await withFileLock(`${part}.lock`, async () => {
     await receive(client, url, part, context, options);
     if (options.expected !== undefined) {
@@ -46,8 +49,8 @@ export async function downloadToStore(client: HttpClient, url: string, context: 
 }
 
 async function receive(client: HttpClient, url: string, part: string, context: SourceContext, options: DownloadOptions): Promise<void> {
-  // Without a digest to compare with, two halves might be of two different files.
-  if (options.expected === undefined) await rm(part, { force: true });
+  // Without a digest or tag to compare with, two halves might be of two different files.
+  if (options.expected === undefined && options.identity === undefined) await rm(part, { force: true });
   const file = await open(part, 'a');
   try {
     let done = (await file.stat()).size;

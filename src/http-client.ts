@@ -81,16 +81,16 @@ export class HttpClient {
 
   /**
    * The content of an address, from byte `from` on. Where the connection breaks it is asked for what is missing; a server that can't do that sends it again
-   * and what came already is passed over. Throws `NOT_FOUND`, `UNAUTHENTICATED`, `UNAVAILABLE`.
+   * and what came already is passed over. Headers that are a function are made anew for each request. Throws `NOT_FOUND`, `UNAUTHENTICATED`, `UNAVAILABLE`.
    */
-  async *download(url: string, { headers = {}, from = 0, signal, onTotal }: { readonly headers?: Readonly<Record<string, string>>; readonly from?: number; readonly signal?: AbortSignal; onTotal?(bytes: number): void } = {}): AsyncIterable<Uint8Array> {
+  async *download(url: string, { headers = {}, from = 0, signal, onTotal }: { readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>); readonly from?: number; readonly signal?: AbortSignal; onTotal?(bytes: number): void } = {}): AsyncIterable<Uint8Array> {
     let received = from;
     let entityTag: string | undefined;
     for (let attempt = 1; ; attempt++) {
       const before = received;
       try {
         const range = received === 0 ? {} : { range: `bytes=${received}-`, ...(entityTag === undefined ? {} : { 'if-range': entityTag }) };
-        const response = await this.request(url, { headers: { ...headers, ...range, 'accept-encoding': 'identity' }, ...(signal === undefined ? {} : { signal }) });
+        const response = await this.request(url, { headers: { ...(typeof headers === 'function' ? headers() : headers), ...range, 'accept-encoding': 'identity' }, ...(signal === undefined ? {} : { signal }) });
         if (response.status === 416 && received > 0) {
           await response.discard();
           return;

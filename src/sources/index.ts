@@ -5,5 +5,6 @@ import { http, https } from './http/http.ts';
 import { huggingFace } from './hugging-face/hugging-face.ts';
 import { npm } from './npm/npm.ts';
 import { pypi } from './pypi/pypi.ts';
+import { s3 } from './s3/s3.ts';
 
-export const sources: readonly Source[] = [file, http, https, huggingFace, npm, pypi];
+export const sources: readonly Source[] = [file, http, https, huggingFace, npm, pypi, s3];
