@@ -8,6 +8,7 @@ import { bfloat16FromFloat, floatFromBfloat16 } from './bfloat16.ts';
 import { explainRunError } from './explain-error.ts';
 import { FetchedTensor, nativeTypes } from './fetched-tensor.ts';
 import type { FedTensor, NativeSession } from './native.ts';
+import { cutRow, withOneRow } from './without-rows.ts';
 
 /** A session with what the caller sees of it. */
 export interface LoadedSession {
@@ -88,6 +89,8 @@ export class OnnxModel implements Model {
       try {
         fetched = session.run(feeds, fetches);
       } catch (error) {
+        const oneRow = withOneRow(request, this.signature);
+        if (oneRow !== undefined) return cutRow(this.inferSync(oneRow), this.signature);
         if (!this.#copySharedMemory()) throw explainRunError(error, this.#name);
         fetched = this.#runAgain(session, feeds, fetches);
       }

@@ -8,10 +8,11 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Artifact } from '../../../src/artifact.ts';
 import { Call } from '../../../src/call.ts';
+import { sklearn } from '../../../src/importers/sklearn/sklearn.ts';
 import { inferSignature } from '../../../src/onnx/infer-signature.ts';
 import onnxRuntime from '../../../src/runtimes/onnx/onnx-runtime.ts';
 import { runtimes } from '../../../src/runtimes/index.ts';
-import { createTensor, type Tensor } from '../../../src/tensor.ts';
+import { createTensor, textTensor, type Tensor } from '../../../src/tensor.ts';
 import { fixture, fixtureDirectory, fixturePath, realModels } from '../../onnx/fixtures.ts';
 import { floats, request, runtimeConformance } from '../conformance.ts';
 
@@ -28,6 +29,17 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'modelport-runtime-'));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
+
+it('answers zero rows where a node of the model can not take them', async () => {
+  const place = join(directory, 'words');
+  mkdirSync(place);
+  const words = join(import.meta.dirname, '../../../examples/models/spam/model.joblib');
+  await using model = await onnxRuntime.load(await sklearn.import(artifactOf(words), place), { threads: 1, parameters: {} });
+  const { outputs } = await model.infer(request({ text: textTensor([0], []) }), new Call());
+  expect([...outputs].map(([name, { shape, data }]) => [name, shape, data.length])).toEqual([['label', [0], 0], ['probabilities', [0, 2], 0], ['decision_function', [0], 0]]);
+  const one = await model.infer(request({ text: textTensor([1], ['hello']) }), new Call());
+  expect(one.outputs.get('probabilities')!.shape).toEqual([1, 2]);
+});
 
 describe('models that are refused', () => {
   it.each([
