@@ -84,18 +84,19 @@ function largestOf(tensors, prefix) {
   return largest;
 }
 
-/** Whether our places (of `topk`, `sort`, `max` …), each named once, hold the values that torch found, on one axis of the input. */
+/** Whether our places (of `topk`, `sort`, `max` …), each named once, hold the values that torch found, on one axis of the input; that axis may be gone. */
 function namesEqualValues(ours, places, values, input) {
   if (ours.type !== 'int64' || places.dtype !== 'I64' || ours.dims.join() !== places.shape.join() || values.shape.join() !== places.shape.join()) return false;
   return input.shape.some((size, axis) => {
-    if (input.shape.length !== places.shape.length || input.shape.some((other, at) => at !== axis && other !== places.shape[at])) return false;
+    const isGone = input.shape.length === places.shape.length + 1;
+    const shape = isGone ? places.shape.toSpliced(axis, 0, 1) : places.shape;
+    if (input.shape.length !== shape.length || input.shape.some((other, at) => at !== axis && other !== shape[at])) return false;
     const step = input.shape.slice(axis + 1).reduce((product, other) => product * other, 1);
-    const count = places.shape[axis];
     const seen = new Set();
     for (let index = 0; index < places.data.length; index++) {
       const place = Number(ours.data[index]);
       if (place < 0 || place >= size) return false;
-      const at = (Math.floor(index / (step * count)) * size + place) * step + (index % step);
+      const at = (Math.floor(index / (step * shape[axis])) * size + place) * step + (index % step);
       if (seen.has(at) || input.data[at] !== values.data[index]) return false;
       seen.add(at);
     }
