@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { benchCommand } from './bench.ts';
 import { buildCommand } from './build.ts';
+import { ciCommand } from './ci.ts';
 import { completionCommand } from './completion.ts';
 import { deployCommand } from './deploy.ts';
 import { exampleCommand } from './example.ts';
@@ -17,4 +18,4 @@ import { storeCommand } from './store.ts';
 import { testCommand } from './test.ts';
 import { typesCommand } from './types.ts';
 
-export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, testCommand, buildCommand, pushCommand, pullCommand, deployCommand, loginCommand, logoutCommand, storeCommand, initCommand, exampleCommand, typesCommand, completionCommand];
+export const commands: readonly (() => Command)[] = [serveCommand, inspectCommand, importCommand, predictCommand, benchCommand, testCommand, buildCommand, pushCommand, pullCommand, deployCommand, ciCommand, loginCommand, logoutCommand, storeCommand, initCommand, exampleCommand, typesCommand, completionCommand];
