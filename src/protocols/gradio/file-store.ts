@@ -86,6 +86,7 @@ export class DirectoryFileStore implements FileStore {
     });
     if (file === undefined) return undefined;
     try {
+      if (!(await file.stat()).isFile()) return undefined;
       // Memory of its own: whoever reads it may hand it to a thread.
       return { name, bytes: new Uint8Array(await file.readFile()) };
     } finally {

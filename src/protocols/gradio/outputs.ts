@@ -51,21 +51,23 @@ const labelComponent = answerComponent(
   'dict(label: str, confidences: list[dict(label: str, confidence: float)] | None)',
 );
 
-/** `{label, score, labels: [{label, score}]}`, the best first: label and score are said in it again. */
+/** `{label, score, labels: [{label, score}]}`, or each label's score by its name: label and score are said in it again. */
 function asLabel(members: readonly Member[]): readonly Output[] | undefined {
   const found = withWidget(members, 'labels');
   if (found === undefined) return undefined;
   const key = typeof found.shape.hints['label'] === 'string' ? found.shape.hints['label'] : 'label';
-  if (!itemsHave(found, key, 'score')) return undefined;
+  const byName = found.shape.types.includes('object');
+  if (!byName && !itemsHave(found, key, 'score')) return undefined;
   const others = members.filter((each) => each !== found && each.required && each.name !== 'label' && each.name !== 'score');
   const label: Output = {
     label: 'label',
     description: describe(found.shape),
     component: labelComponent,
     write: async (answer) => {
-      const scored = items(member(answer, found.name)).map((item) => ({ label: item[key] ?? null, confidence: item['score'] ?? null }));
-      const best = scored.reduce<(typeof scored)[number] | undefined>((before, each) => (before === undefined || Number(each.confidence) > Number(before.confidence) ? each : before), undefined);
-      return { label: member(answer, 'label') ?? best?.label ?? null, confidences: scored };
+      const given = member(answer, found.name);
+      const scored = byName && isRecord(given) ? Object.entries(given).map(([name, confidence]) => ({ label: name, confidence })) : items(given).map((item) => ({ label: item[key] ?? null, confidence: item['score'] ?? null }));
+      const confidences = scored.toSorted((left, right) => Number(right.confidence) - Number(left.confidence));
+      return { label: member(answer, 'label') ?? confidences[0]?.label ?? null, confidences };
     },
   };
   return [label, ...others.map(memberOutput)];
