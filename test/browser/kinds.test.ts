@@ -16,7 +16,7 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'modelport-kinds-'));
-    [browser, served] = await Promise.all([launchChromium(), serve([join(exampleModels, 'iris'), join(exampleModels, 'digits'), join(import.meta.dirname, 'showcase.ts')], ['--cache-dir', join(folder, 'cache')])]);
+    [browser, served] = await Promise.all([launchChromium(), serve([join(import.meta.dirname, '../fixtures/text/text-generation'), join(exampleModels, 'iris'), join(exampleModels, 'digits'), join(import.meta.dirname, 'showcase.ts')], ['--cache-dir', join(folder, 'cache')])]);
   });
   afterAll(async () => {
     await browser?.close();
@@ -158,6 +158,21 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
     await settled(page);
   });
 
+  test('tokens of a model are shown as they come', async () => {
+    await using opened = await open('text-generation');
+    const { page } = opened;
+    await page.locator('[data-field=prompt] .entry').fill('I loved');
+    await page.locator('[data-field=maxTokens] input.entry').fill('20');
+    const asked = page.waitForRequest((request) => request.method() === 'POST');
+    await send(page);
+    const request = await asked;
+    expect(request.url()).toBe(`${served.url}v2/models/text-generation/generate_stream`);
+    await settled(page);
+    const whole = await fetch(`${served.url}models/text-generation/predict`, { method: 'POST', body: '{"prompt":"I loved","maxTokens":20,"temperature":0}', headers: { 'content-type': 'application/json' } });
+    expect(await output(page).locator('.text-output').textContent()).toBe(((await whole.json()) as { text: string }).text);
+    expect(await page.getByTestId('timing').textContent()).toMatch(/\d+ parts/);
+  });
+
   test('several files go up, files come down', async () => {
     await using opened = await open('show.files');
     const { page } = opened;
@@ -291,6 +306,8 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
     await page.goto(`${served.url}#/models/show.boxes`);
     await page.getByRole('heading', { name: 'show.boxes' }).waitFor();
     const gradio = await copied('Gradio');
+    const answered = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', gradio.replace('console.log(data)', 'console.log(JSON.stringify(data)); process.exit()')], { env: environment, cwd: join(import.meta.dirname, '../..') });
+    expect(answered.stdout).toContain('van');
     expect(gradio).toMatch(/app\.predict\('\/show\.boxes', \{\n {2}image: await \(await fetch\('data:image\/bmp;base64,[\w+/=]+'\)\)\.blob\(\),\n\}\)/);
   });
 });

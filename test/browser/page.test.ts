@@ -101,7 +101,7 @@ describe.skipIf(chromiumPath === undefined)('the page', () => {
     await page.getByRole('tab', { name: 'TypeScript' }).click();
     await page.getByRole('button', { name: 'Copy', exact: true }).last().click();
     const script = await page.evaluate(() => navigator.clipboard.readText());
-    const run = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script.replace('console.log(await response.json())', 'console.log(JSON.stringify(await response.json()))')]);
+    const run = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script.replace('console.log(answer)', 'console.log(JSON.stringify(answer))')]);
     expect(JSON.parse(run.stdout)).toEqual(shown);
     await page.getByRole('tab', { name: 'Python' }).click();
     expect(await page.getByTestId('code').textContent()).toContain('requests.post(');

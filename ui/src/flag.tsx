@@ -16,6 +16,7 @@ export interface FlagProps {
 export function Flag({ endpoint, answered, answer }: FlagProps) {
   const { model, version } = endpoint;
   const [count, setCount] = useState<number>();
+  const [open, setOpen] = useState(false);
   const [note, setNote] = useState('');
   const id = useId();
   const say = useToast();
@@ -48,8 +49,8 @@ export function Flag({ endpoint, answered, answer }: FlagProps) {
   return (
     <span className="flag">
       <button type="button" className="button plain small" popoverTarget={id}><Icon name="flag" size={14} />Flag</button>
-      <div id={id} popover="auto" className="flag-card" role="dialog" aria-label="Flag this answer">
-        <form
+      <div id={id} popover="auto" className="flag-card" role="dialog" aria-label="Flag this answer" onToggle={(event) => setOpen(event.newState === 'open')}>
+        {open && <form
           onSubmit={(event) => {
             event.preventDefault();
             void send();
@@ -62,7 +63,7 @@ export function Flag({ endpoint, answered, answer }: FlagProps) {
             <button type="submit" className="button accent">Flag it</button>
             {count > 0 && <button type="button" className="button plain small" onClick={() => void save()}><Icon name="download" size={14} />{count} flagged</button>}
           </div>
-        </form>
+        </form>}
       </div>
     </span>
   );

@@ -46,7 +46,7 @@ function TagEntry({ field, id, items, invalid, describedBy, onItems }: EntryProp
     if (fresh.length > 0) onItems([...new Set([...items, ...fresh])]);
   };
   const press = (event: KeyboardEvent): void => {
-    if ((event.key === 'Enter' || event.key === ',') && typed.trim() !== '' && !event.metaKey && !event.ctrlKey) {
+    if (event.key === 'Enter' && typed.trim() !== '' && !event.metaKey && !event.ctrlKey) {
       event.preventDefault();
       add([typed]);
     } else if (event.key === 'Backspace' && typed === '' && items.length > 0) {
@@ -56,7 +56,8 @@ function TagEntry({ field, id, items, invalid, describedBy, onItems }: EntryProp
     }
   };
   const paste = (event: ClipboardEvent): void => {
-    const parts = event.clipboardData.getData('text/plain').split(/[\n\t;,]/);
+    // A caption may have commas; lines and cells are apart.
+    const parts = event.clipboardData.getData('text/plain').split(/[\r\n\t]+/);
     if (parts.length < 2) return;
     event.preventDefault();
     event.stopPropagation();
