@@ -10,9 +10,9 @@ export interface PullFlags {
 
 export function pullCommand(): Command {
   return new Command('pull')
-    .summary('get models or images from a registry')
-    .description('Gets a model into the store, so that `serve` finds it there, or with -o into a folder. An image is written as an OCI layout or archive.')
-    .argument('<reference>', 'oci://host/team/name:tag, or …@sha256:…')
+    .summary('get models or images from a registry, hub or object store')
+    .description('Gets a model into the store, so that `serve` finds it there, or with -o into a folder. An image is written as an OCI layout or archive. Besides registries it takes what `serve` takes: s3://, hf:, pypi:, npm:, https://.')
+    .argument('<reference>', 'oci://host/team/name:tag, or …@sha256:…; s3://bucket/key, hf:organization/name, …')
     .option('-o, --output <place>', 'a folder for the files of a model; oci:FOLDER or oci-archive:FILE for an image or a bundle')
     .option('--force', 'write over files that are there')
     .option('--plain-http', 'speak HTTP to a registry that is not this machine')

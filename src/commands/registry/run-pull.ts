@@ -12,9 +12,17 @@ import { artifactFiles } from '../../packaging/model-pack.ts';
 import { parseReferenceName, showReference } from '../../packaging/registry/reference.ts';
 import { RegistryClient } from '../../packaging/registry/registry-client.ts';
 import { writeOciArchive, writeOciLayout } from '../../packaging/image/write-archive.ts';
+import { findSource, type Source } from '../../source.ts';
+import { createSourceContext } from '../fetch-files.ts';
 import type { PullFlags } from '../pull.ts';
 
 export async function runPull(given: string, flags: PullFlags): Promise<void> {
+  const { sources } = await import('../../sources/index.ts');
+  const other = findSource(given, sources);
+  if (other !== undefined) {
+    await pullFiles(given, other, flags);
+    return;
+  }
   const reference = parseReferenceName(given);
   const store = await ContentStore.open(flags.cacheDir ?? defaultCacheDirectory());
   const line = new LiveLine();
@@ -39,6 +47,16 @@ export async function runPull(given: string, flags: PullFlags): Promise<void> {
   } finally {
     line.clear();
   }
+}
+
+/** From a source that is no registry of images. */
+async function pullFiles(given: string, source: Source, flags: PullFlags): Promise<void> {
+  if (/^oci(?:-archive)?:/.test(flags.output ?? '')) throw new ModelportError('INVALID_USAGE', `${given} is no image: name a folder with -o`);
+  const store = await ContentStore.open(flags.cacheDir ?? defaultCacheDirectory());
+  const { files, revision } = await source.fetch(given, createSourceContext(store));
+  if (flags.output !== undefined) await writeFiles(new Map([...files].map(([path, { digest }]) => [path, store.path(digest)])), flags.output, flags.force === true);
+  const style = createStyle(usesColor(process.stdout));
+  process.stdout.write(`${style.bold('Pulled')}  ${given}  ${style.dim(`${revision}  ${flags.output === undefined ? 'in the store' : `in ${flags.output}`}`)}\n`);
 }
 
 /** All of them or none where something is in the way. */
