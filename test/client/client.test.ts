@@ -68,7 +68,7 @@ describe('declarations', () => {
   test('from a running server and from files they are the same, and a wrong name or array does not compile', async () => {
     const file = join(folder, 'models.d.ts');
     const fromServer = await runModelport(['types', server.url, '-o', file]);
-    expect([fromServer.code, fromServer.stderr]).toEqual([0, expect.stringContaining('6 models declared')]);
+    expect([fromServer.code, fromServer.stderr]).toEqual([0, expect.stringContaining('9 models declared')]);
     const fromFiles = await runModelport(['types', join(root, 'examples/models')]);
     expect(fromFiles.code).toBe(0);
     expect(fromFiles.stdout).toContain("inputs: { \"measurements\": InputOf<'FP32'> }");

@@ -59,7 +59,7 @@ describe('one start', () => {
 
   test('every model of the page has what the page needs', async () => {
     const { models } = (await (await fetch(`${server.url}/ui/models`)).json()) as { models: { name: string; versions: { state: string; served: { batching: { maxSize: number }; predict?: { path: string; examples: unknown[] } } }[] }[] };
-    expect(models.map(({ name }) => name)).toEqual(['digits', 'iris', 'iris-classify', 'iris-ensemble', 'iris-scale']);
+    expect(models.map(({ name }) => name)).toEqual(['digits', 'films', 'fuel', 'iris', 'iris-classify', 'iris-ensemble', 'iris-scale', 'spam']);
     for (const { versions } of models) expect(versions[0]!.state).toBe('READY');
     const { predict } = models.find(({ name }) => name === 'digits')!.versions[0]!.served;
     const answer = await fetch(`${server.url}/${predict!.path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(predict!.examples[0]) });
