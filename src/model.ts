@@ -87,6 +87,8 @@ export interface InferRequest {
   /** Names of the wanted outputs; undefined: all. */
   readonly outputs?: readonly string[];
   readonly parameters?: Parameters;
+  /** The caller reads the inputs no more: their memory may be handed to an instance instead of copied. No cache answers such a request or keeps its answer. */
+  readonly givesAway?: boolean;
 }
 
 export interface InferResponse {

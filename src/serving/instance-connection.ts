@@ -174,7 +174,7 @@ export class InstanceConnection implements Instance {
   #infer(request: InferRequest, call: Call): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
       const facts = callFacts(call, request);
-      const message: Message = { kind: 'infer', id: this.#nextId(), ...callTimes(call), tensors: request.inputs, ...(facts === undefined ? {} : { rest: facts }) };
+      const message: Message = { kind: 'infer', id: this.#nextId(), ...callTimes(call), tensors: request.inputs, ...(facts === undefined ? {} : { rest: facts }), ...(request.givesAway === true ? { givesAway: true } : {}) };
       this.#begin(message, call, {
         answer: (answer) => {
           if (call.cancelled) return reject(new ModelportError('CANCELLED', 'the request was cancelled'));

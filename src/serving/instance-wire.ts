@@ -27,6 +27,8 @@ export interface Message {
   readonly tensors?: Tensors;
   /** Any plain data; costs some microseconds, so the hot path leaves it out. */
   readonly rest?: unknown;
+  /** The memory of large tensors may go with the message. Not part of it. */
+  readonly givesAway?: boolean;
 }
 
 /** Tensor data of at least so many bytes is given away instead of copied, where the sender allows it. */

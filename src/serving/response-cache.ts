@@ -1,6 +1,6 @@
 /**
  * Answers equal requests from memory. Equal means: same model version, same inputs byte by byte, same wanted outputs, same
- * parameters. Requests of sequences are never answered so, and errors are never kept. Requests that are equal to one under
+ * parameters. Requests of sequences, and those that give their inputs away, are never answered so, and errors are never kept. Requests that are equal to one under
  * way wait for its answer instead of running too.
  */
 import { createHash, type Hash } from 'node:crypto';
@@ -58,7 +58,7 @@ class CachedInfer {
   }
 
   async infer(request: InferRequest, call: Call): Promise<InferResponse> {
-    if (call.sequence !== undefined) return this.#model.infer!(request, call);
+    if (call.sequence !== undefined || request.givesAway === true) return this.#model.infer!(request, call);
     call.throwIfCancelled();
     const lookupAtMs = performance.now();
     const key = requestKey(this.#keyPrefix, this.#model.signature, request);

@@ -6,6 +6,8 @@ import { packMessage, unpackMessage, type Message } from './instance-wire.ts';
 import { postPacked, unpackPosted, type PostedMessage } from './posted-message.ts';
 import { guardExit, RunGate } from './run-gate.ts';
 
+const nothing: ReadonlySet<ArrayBufferLike> = new Set();
+
 /** Starts a thread and loads the model there. Rejects with the runtime's error, or why the thread died. */
 export async function startThreadInstance(start: InstanceStart): Promise<Instance> {
   const gate = new RunGate();
@@ -16,7 +18,7 @@ export async function startThreadInstance(start: InstanceStart): Promise<Instanc
   let spare: ArrayBuffer | undefined;
   const connection = new InstanceConnection({
     send(message: Message): void {
-      const packed = packMessage(message, { spare });
+      const packed = packMessage(message, { spare, ...(message.givesAway === true ? { giveAwayExcept: nothing } : {}) });
       if (packed.bytes === spare) spare = undefined;
       postPacked(worker, packed);
     },

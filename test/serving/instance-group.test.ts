@@ -142,6 +142,17 @@ describe.each(instanceKinds)('%s', (kind) => {
   });
 });
 
+test('a thread takes the memory of inputs that are given away, and of no others', async () => {
+  const model = await group({ kind: 'thread' });
+  const large = (): Map<string, Tensor> => new Map<string, Tensor>([['large', { datatype: 'INT32', shape: [50_000], data: new Int32Array(50_000).fill(8) }]]);
+  for (const givesAway of [true, false]) {
+    const inputs = large();
+    const { outputs } = await model.infer!({ inputs, givesAway }, new Call());
+    expect(outputs.get('large')!.data).toEqual(new Int32Array(50_000).fill(9));
+    expect(inputs.get('large')!.data.length).toBe(givesAway ? 0 : 50_000);
+  }
+});
+
 describe.each(['thread', 'process'] as const)('%s, when things go wrong', (kind) => {
   test('one run at a time on each instance; more wait in order; a cancelled one never runs', async () => {
     const model = await group({ kind });

@@ -184,3 +184,12 @@ describe('equal requests at once', () => {
     expect(model.runs).toHaveLength(1);
   });
 });
+
+it('a request that gives its inputs away is neither answered from memory nor kept', async () => {
+  const { model, ask } = setUp();
+  await ask(rowsRequest([[1, 2]]));
+  for (let again = 0; again < 2; again++) await ask({ ...rowsRequest([[1, 2]]), givesAway: true });
+  await ask({ ...rowsRequest([[3, 4]]), givesAway: true });
+  await ask(rowsRequest([[3, 4]]));
+  expect(model.runs).toHaveLength(5);
+});
