@@ -31,11 +31,16 @@ export function createSampler(sampling: Sampling): (logits: Float64Array, seen: 
     }
     if (temperature === 0) return best;
     const largestScore = scores[best]!;
-    const weights = scores;
-    for (let id = 0; id < scores.length; id++) weights[id] = Math.exp((scores[id]! - largestScore) / temperature);
-    if (topK === 0 && topP === 1) return draw(weights, undefined, random());
-    const likeliest = topK === 0 ? upTo(weights, topP) : largest(weights, topK);
-    return draw(weights, topK === 0 || topP === 1 ? likeliest : firstOf(likeliest, weights, topP), random());
+    const weigh = (id: number): void => {
+      scores[id] = Math.exp((scores[id]! - largestScore) / temperature);
+    };
+    if (topK > 0) {
+      const likeliest = largest(scores, topK);
+      for (const id of likeliest) weigh(id);
+      return draw(scores, topP === 1 ? likeliest : firstOf(likeliest, scores, topP), random());
+    }
+    for (let id = 0; id < scores.length; id++) weigh(id);
+    return draw(scores, topP === 1 ? undefined : upTo(scores, topP), random());
   };
 }
 
@@ -44,15 +49,15 @@ const byWeight = (weights: Float64Array) => (left: number, right: number): numbe
 /** The `count` likeliest, the best first, found without putting all of a vocabulary in order. */
 function largest(weights: Float64Array, count: number): number[] {
   let ids: number[] = [];
-  // Each time only those are looked at that are as likely as the last one that counts.
-  let least = -1;
-  const most = Math.max(count * 4, 1024);
+  // Each time only those are looked at that are likelier than the last one that counts.
+  let least = -Infinity;
+  const most = Math.max(count * 4, 64);
   const prune = (): void => {
     ids = ids.sort(byWeight(weights)).slice(0, count);
-    least = ids.length < count ? -1 : weights[ids.at(-1)!]!;
+    least = ids.length < count ? -Infinity : weights[ids.at(-1)!]!;
   };
   for (let id = 0; id < weights.length; id++) {
-    if (weights[id]! <= least) continue;
+    if (!(weights[id]! > least)) continue;
     ids.push(id);
     if (ids.length >= most) prune();
   }

@@ -5,7 +5,8 @@
  * - Every step reads one row a stream: new streams read their prompts together, then all streams read their last token together.
  * - Rows are lined up at their ends: what is before a shorter one is masked, and positions are told, so a row's tokens are
  *   those that it would have alone.
- * - While no stream joins or leaves, the cache that a step answers is the cache of the next one, uncopied.
+ * - While no stream joins or leaves, the cache that a step answers is the cache of the next one, uncopied: its memory is given to
+ *   the instance that runs the step.
  */
 import { setImmediate } from 'node:timers/promises';
 import { Call } from '../../call.ts';
@@ -20,7 +21,7 @@ export interface TokenStream {
   readonly promptIds: readonly number[];
   /** Whether nobody waits for it any more. */
   readonly cancelled: () => boolean;
-  /** Gets the scores of all tokens at the next place; gives the token that is chosen, or undefined where the stream ends. */
+  /** Gets the scores of all tokens at the next place, in an array that it may change and not keep; gives the token that is chosen, or undefined where the stream ends. */
   next(logits: Float64Array): number | undefined;
   /** Called once, when the stream ended: by itself, cancelled, or with an error. */
   end(error?: unknown): void;
@@ -42,6 +43,7 @@ export class StepBatching {
   readonly #waiting: TokenStream[] = [];
   #rows: Row[] = [];
   #cache: KeyValueCache;
+  #scores = new Float64Array(0);
   #running: Promise<void> | undefined;
   /** Steps that were run, and rows of them. */
   steps = 0;
@@ -104,11 +106,11 @@ export class StepBatching {
     const hasCache = this.#plan.parts.length > 0;
     const ids = hasCache ? rows.map(read) : rows.map((row) => row.ids);
     const length = Math.max(...ids.map((row) => row.length));
-    let scores: Float64Array[];
+    let logits: Tensor;
     try {
       const outputs = [this.#plan.logits.name, ...this.#plan.parts.map(({ output }) => output.name)];
-      const response = await this.#model.infer!({ inputs: this.#inputs(ids, length, cache), outputs }, new Call());
-      scores = lastScores(response.outputs.get(this.#plan.logits.name)!, rows.length);
+      const response = await this.#model.infer!({ inputs: this.#inputs(ids, length, cache), outputs, givesAway: true }, new Call());
+      logits = checkLogits(response.outputs.get(this.#plan.logits.name)!, rows.length);
       this.#cache = hasCache ? cache.grow(response.outputs, length, ids.map((row) => row.length)) : cache;
     } catch (error) {
       this.#rows = [];
@@ -120,7 +122,7 @@ export class StepBatching {
     const ended = new Map<Row, unknown>();
     for (const [index, row] of rows.entries()) {
       try {
-        const token = row.stream.next(scores[index]!);
+        const token = row.stream.next(this.#lastScores(logits, index));
         if (token === undefined) ended.set(row, undefined);
         else row.ids.push(token);
       } catch (error) {
@@ -129,6 +131,17 @@ export class StepBatching {
     }
     for (const [{ stream }, error] of ended) stream.end(error);
     if (ended.size > 0) await this.#leave(new Set(ended.keys()));
+  }
+
+  /** A row's scores at its last place, until the next call. */
+  #lastScores(logits: Tensor, row: number): Float64Array {
+    const [, length, size] = logits.shape as [number, number, number];
+    const end = (row + 1) * length * size;
+    if (logits.datatype !== 'FP32') return numbers(logits, end - size, end);
+    // One array for all rows of all steps: a vocabulary's scores are much memory.
+    if (this.#scores.length !== size) this.#scores = new Float64Array(size);
+    this.#scores.set((logits.data as Float32Array).subarray(end - size, end));
+    return this.#scores;
   }
 
   async #leave(gone: ReadonlySet<Row>): Promise<void> {
@@ -162,9 +175,8 @@ export class StepBatching {
   }
 }
 
-/** Of each row the scores at its last place. */
-function lastScores(logits: Tensor, rows: number): Float64Array[] {
+function checkLogits(logits: Tensor, rows: number): Tensor {
   const [batch, length, size] = logits.shape;
   if (batch !== rows || length === undefined || size === undefined || length < 1) throw new ModelportError('RUN_FAILED', `the logits are [${logits.shape.join(', ')}], but ${rows} rows of tokens were read`);
-  return Array.from({ length: rows }, (_, row) => numbers(logits, ((row + 1) * length - 1) * size, (row + 1) * length * size));
+  return logits;
 }
