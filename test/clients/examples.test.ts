@@ -1,4 +1,5 @@
 /** Examples as a person meets them: written by `modelport example`, weights fetched from the package index by `serve`, asked by the clients that lie beside them. */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ContentStore } from '../../src/packaging/content-store.ts';
 import { pypi } from '../../src/sources/pypi/pypi.ts';
 import { root, runModelport, startModelport, type RunningModelport } from '../start-modelport.ts';
+import { skipUnless } from './setup/installed.ts';
+import { python, pythonPath } from './setup/python.ts';
 import { describePython } from './setup/python-tests.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'modelport-example-clients-'));
@@ -87,5 +90,48 @@ describe('examples whose weights come from packages', () => {
     const again = await startModelport({ arguments: ['file-type', '--cache-dir', cache], cwd: folder, environment: nowhere });
     expect((await fetch(`${again.url}/v2/models/file-type/ready`)).status).toBe(200);
     expect(await again.stop()).toBe(0);
+  });
+});
+
+describe.skipIf(skipUnless('examples/service beside FastAPI', python))('the dummy service and its original', () => {
+  let served: RunningModelport;
+  let original: ChildProcess;
+  let originalUrl: string;
+  beforeAll(async () => {
+    served = await serve(['dummy']);
+    original = spawn(pythonPath(), ['-m', 'uvicorn', 'dummy:app', '--port', '0'], { cwd: join(folder, 'dummy'), stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } });
+    originalUrl = await new Promise<string>((resolve, reject) => {
+      let said = '';
+      original.stderr!.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+        const url = /running on (http:\/\/\S+)/.exec(said)?.[1];
+        if (url !== undefined) resolve(url);
+      });
+      original.on('exit', () => reject(new Error(said)));
+    });
+  });
+  afterAll(async () => {
+    original.removeAllListeners('exit');
+    original.kill();
+    expect(await served.stop()).toBe(0);
+  });
+
+  test.each([
+    ['{"feature1": 1, "feature2": 2}', 200],
+    ['{"feature1": "1.5", "feature2": -2e3}', 200],
+    ['{"feature1": 1, "feature2": 2, "more": true}', 200],
+    ['{"feature1": 1}', 422],
+    ['{"feature1": "one", "feature2": null}', 422],
+    ['[1, 2]', 422],
+    ['{"feature1": 1,', 422],
+  ])('%s', async (body, status) => {
+    const answers = await Promise.all(
+      [served.url, originalUrl].map(async (url) => {
+        const response = await fetch(`${url}/predict`, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
+        return [response.status, await response.json()];
+      }),
+    );
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[0]![0]).toBe(status);
   });
 });
