@@ -89,6 +89,21 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
     expect(printed).toEqual([]);
   });
 
+  test('the microphone is heard piece by piece, in one stream', async () => {
+    await using opened = await open('show.ears');
+    const { page, printed } = opened;
+    const sent: { stream: string; end: boolean }[] = [];
+    page.on('request', (request) => request.method() === 'POST' && sent.push(request.postDataJSON() as (typeof sent)[number]));
+    await page.getByRole('button', { name: 'Listen live' }).click();
+    await expect.poll(() => output(page).locator('.chart title').textContent().catch(() => ''), { timeout: 10_000 }).toContain('2 values from 0 to');
+    await page.getByRole('button', { name: 'Stop listening' }).click();
+    await expect.poll(() => sent.at(-1)?.end).toBe(true);
+    await expect.poll(() => output(page).locator('.facts').textContent()).toBe('EndedYes');
+    expect(new Set(sent.map(({ stream }) => stream)).size).toBe(1);
+    expect(await page.getByRole('button', { name: 'Listen live' }).count()).toBe(1);
+    expect(printed).toEqual([]);
+  });
+
   test('a table is pasted from a spreadsheet, mended by hand, and its answer sorted', async () => {
     await using opened = await open('show.totals');
     const { page } = opened;
@@ -278,7 +293,7 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
     await page.getByRole('heading', { name: 'Gallery' }).waitFor();
     expect(await page.locator('.side .heading').allTextContents()).toEqual(['Models', 'Services']);
     await page.getByRole('button', { name: 'Service', exact: true }).click();
-    await expect.poll(() => page.locator('.gallery-card').count()).toBe(11);
+    await expect.poll(() => page.locator('.gallery-card').count()).toBe(12);
     await page.getByRole('searchbox').fill('adds up');
     await expect.poll(() => page.locator('.gallery-card').count()).toBe(1);
     await page.getByRole('link', { name: 'show.totals' }).last().click();

@@ -47,6 +47,9 @@ const street = `data:image/bmp;base64,${greyPicture(160, 100, (x, y) => (y > 70 
 const hum = `data:audio/wav;base64,${tone(3, 220).toString('base64')}`;
 const box = z.object({ xmin: z.number(), ymin: z.number(), xmax: z.number(), ymax: z.number() });
 
+/** Of each stream, how many came. */
+const pieces = new Map<string, number>();
+
 export default defineService({
   name: 'show',
   description: 'Every kind of input and output, with made-up answers.',
@@ -110,6 +113,16 @@ export default defineService({
           else segments.push({ start: Number((index * 0.05).toFixed(2)), end: Number(((index + 1) * 0.05).toFixed(2)) });
         }
         return { loud: loud.includes(true), share: loud.filter(Boolean).length / Math.max(1, loud.length), segments, timeline: { start: 0, step: 0.05, values } };
+      },
+    }),
+    ears: endpoint({
+      summary: 'Counts the pieces of a stream of sound',
+      input: z.object({ audio: audio({ title: 'Recording' }), stream: hinted(z.string().optional(), { role: 'stream', advanced: true }), end: hinted(z.boolean().default(false), { role: 'stream-end', advanced: true }) }),
+      output: z.object({ ended: z.boolean(), timeline: hinted(z.object({ start: z.number(), step: z.number(), values: z.array(z.number()) }), { widget: 'timeline', audio: 'audio' }) }),
+      handler: ({ stream = '', end }) => {
+        const piece = pieces.get(stream) ?? 0;
+        pieces.set(stream, piece + 1);
+        return { ended: end, timeline: { start: piece * 0.5, step: 0.5, values: [piece / 10] } };
       },
     }),
     totals: endpoint({

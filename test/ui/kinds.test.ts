@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { answerCells } from '../../ui/src/outputs/answer-cells.ts';
 import { joinParts, replyText } from '../../ui/src/outputs/joined-parts.ts';
+import { joinPieces } from '../../ui/src/outputs/joined-pieces.ts';
 import { labelScoresOf, namedScoresOf } from '../../ui/src/outputs/label-scores.ts';
 import { splitSpans } from '../../ui/src/outputs/text-spans.ts';
 import { formatRow, parseDelimited, rowsByColumn } from '../../ui/src/inputs/delimited-text.ts';
@@ -165,4 +166,13 @@ modelport_queue_duration_seconds_count{model="m"} ${runs}`),
   expect(batchSizesBetween(before, after, 'other')).toEqual([]);
   expect(failuresBetween(before, after, 'm')).toEqual([{ label: 'REJECTED', value: 3 }]);
   expect(phasesBetween(before, after)[0]).toEqual({ label: 'Waiting', value: 2 });
+});
+
+test('answers about pieces of a stream become one', () => {
+  const first = { speech: false, segments: [{ start: 0.1, end: 0.5 }], timeline: { start: 0, step: 0.1, values: [0, 1, 1] } };
+  const second = { speech: true, segments: [{ start: 0.5, end: 0.7 }, { start: 0.9, end: 1 }], timeline: { start: 0.3, step: 0.1, values: [1, 0] } };
+  expect(joinPieces(undefined, first)).toEqual(first);
+  expect(joinPieces(first, second)).toEqual({ speech: true, segments: [{ start: 0.1, end: 0.7 }, { start: 0.9, end: 1 }], timeline: { start: 0, step: 0.1, values: [0, 1, 1, 1, 0] } });
+  const long = joinPieces({ timeline: { start: 0, step: 1, values: Array<number>(1000).fill(0) } }, { timeline: { start: 1000, step: 1, values: [1, 1] } }) as { timeline: { start: number; values: number[] } };
+  expect([long.timeline.start, long.timeline.values.length, long.timeline.values.at(-1)]).toEqual([2, 1000, 1]);
 });

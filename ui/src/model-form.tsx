@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react';
 import type { Endpoint, Example } from './endpoints/endpoint.ts';
 import { Icon } from './icons.tsx';
 import { formatJson } from './json.ts';
@@ -19,9 +20,11 @@ export interface ModelFormProps {
   readonly onLive: (live: boolean) => void;
   /** Absent where a form is filled for one run at a time. */
   readonly onMany: (() => void) | undefined;
+  /** Of endpoints that hear streams: what listens now, or begins to. */
+  readonly listening: ReactNode;
 }
 
-export function ModelForm({ endpoint, value, problems, running, live, reply, onChange, onRun, onCancel, onClear, onExample, onLive, onMany }: ModelFormProps) {
+export function ModelForm({ endpoint, value, problems, running, live, reply, onChange, onRun, onCancel, onClear, onExample, onLive, onMany, listening }: ModelFormProps) {
   const { Form } = endpoint;
   const written = value === undefined ? '' : formatJson(value);
   return (
@@ -39,6 +42,7 @@ export function ModelForm({ endpoint, value, problems, running, live, reply, onC
         }}
       >
         <Form value={value} problems={problems} reply={reply} onChange={onChange} />
+        {listening}
         <div className="actions">
           <button type="submit" className="button primary">{endpoint.withReply === undefined ? 'Run' : 'Send'} <kbd aria-hidden="true">⏎</kbd></button>
           {running

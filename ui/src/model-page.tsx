@@ -18,6 +18,7 @@ import type { FieldProblem } from './schema.ts';
 import { useCommands } from './shortcuts.ts';
 import { useCopy, useToast } from './toast.tsx';
 
+const Listening = lazy(async () => ({ default: (await import('./listening.tsx')).Listening }));
 const BatchPage = lazy(async () => ({ default: (await import('./batch-page.tsx')).BatchPage }));
 
 export interface ModelPageProps {
@@ -208,6 +209,14 @@ export function ModelPage({ endpoint, namedVersion, newest, linked, code, onCode
           }}
           onExample={(example) => choose(example.value)}
           onLive={setLive}
+          listening={endpoint.listen === undefined ? null : (
+            <Suspense fallback={null}>
+              <Listening endpoint={endpoint} value={value} onFailure={onFailure} onAnswer={(answer) => {
+                setAnswered(endpoint.listen!.without(value));
+                runner.show(answer);
+              }} />
+            </Suspense>
+          )}
           onMany={endpoint.batch === undefined ? undefined : () => setMany(true)}
         />
         <OutputPane endpoint={endpoint} runner={runner} answered={answered} stale={!live && !talked && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />

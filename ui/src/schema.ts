@@ -12,6 +12,7 @@ interface Common {
   /** Left empty it is sent as `null`. */
   readonly nullable: boolean;
   readonly advanced: boolean;
+  readonly role: SchemaHints['role'];
   readonly initial: unknown;
 }
 
@@ -100,6 +101,7 @@ function field(schema: JsonSchema, root: JsonSchema, hints: FormHints, place: Pl
     required: place.required,
     nullable: Array.isArray(schema['type']) && schema['type'].includes('null'),
     advanced: place.advanced || hints.advanced === true,
+    role: hints.role,
     initial: schema['default'] ?? schema['const'],
   };
   const type = Array.isArray(schema['type']) ? (schema['type'] as unknown[]).find((member) => member !== 'null') : schema['type'];

@@ -64,6 +64,14 @@ export interface Endpoint {
   readonly stream?: EndpointStream;
   /** Absent where a form is filled for one run at a time. */
   readonly batch?: Batch;
+  /** Hears a stream of sound piece by piece; absent where it takes whole recordings only. */
+  readonly listen?: {
+    readonly sampleRate: number | undefined;
+    /** The form's value with the next piece of the stream: a data URL. */
+    place(value: unknown, piece: { readonly audio: string; readonly stream: string; readonly last: boolean }): unknown;
+    /** The form's value without a recording. */
+    without(value: unknown): unknown;
+  };
   /** The conversation with the answer as its next message; absent where the form is none. */
   withReply?(value: unknown, answer: JsonValue): unknown;
   /** What its Python, TypeScript and Gradio clients call: values, or tensors. */

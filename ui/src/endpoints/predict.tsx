@@ -13,6 +13,7 @@ export function predictEndpoint(model: string, version: string, predict: PagePre
   const summarize = (value: unknown): Summary => summarizeInput(fields, value);
   const stream = streamOf(predict);
   const batch = batchOf(fields);
+  const listen = listenOf(fields);
   const chat = fields.find((field) => field.kind === 'chat');
   // Pieces of text that were joined are shown as one.
   const schemaOf = (answer: JsonValue): JsonSchema => (predict.part === undefined || Array.isArray(answer) ? predict.output : predict.part);
@@ -28,6 +29,7 @@ export function predictEndpoint(model: string, version: string, predict: PagePre
     }),
     ...(stream === undefined ? {} : { stream }),
     ...(batch === undefined ? {} : { batch }),
+    ...(listen === undefined ? {} : { listen }),
     ...(chat === undefined ? {} : {
       withReply: (value, answer) => {
         const messages = getAt(value, chat.path);
@@ -66,6 +68,21 @@ function streamOf({ stream, task, path, part, tokensPath }: PagePredict): Endpoi
   const request = (value: unknown): { path: string; body: string } => ({ path, body: formatJson(value) });
   if (part !== undefined) return { single: false, request, join: joinParts };
   return task === 'service' ? { single: true, request, join: (parts) => parts.at(-1) ?? null } : undefined;
+}
+
+function listenOf(fields: readonly Field[]): Endpoint['listen'] {
+  const audio = fields.find((field) => field.kind === 'audio');
+  const named = fields.find((field) => field.role === 'stream');
+  const ends = fields.find((field) => field.role === 'stream-end');
+  if (audio?.kind !== 'audio' || named === undefined) return undefined;
+  return {
+    sampleRate: audio.sampleRate,
+    without: (value) => setAt(value, audio.path, undefined),
+    place: (value, piece) => {
+      const placed = setAt(setAt(value, audio.path, piece.audio), named.path, piece.stream);
+      return ends === undefined ? placed : setAt(placed, ends.path, piece.last);
+    },
+  };
 }
 
 function merge(defaults: unknown, example: unknown): unknown {

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'react';
 import { Icon } from '../icons.tsx';
 import { Waveform } from '../waveform.tsx';
+import { clock } from './clock.ts';
 import { DropZone } from './drop-zone.tsx';
 import type { ControlProps } from './field-form.tsx';
 import { formatSize, sizeBytesOf } from '../data-url.ts';
@@ -85,8 +86,4 @@ export function AudioControl({ field, id, value, invalid, describedBy, onChange 
       {refused !== undefined && <p className="field-about" role="status">{refused}</p>}
     </div>
   );
-}
-
-export function clock(seconds: number): string {
-  return `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, '0')}`;
 }
