@@ -52,6 +52,10 @@ describe('@gradio/client', () => {
 
   test('calls with names, positions and defaults, as the page shows it', async () => {
     expect(await dataOf('/iris', { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 })).toEqual([expect.objectContaining({ label: 'setosa' })]);
+    const drawing = `data:image/png;base64,${readFileSync(join(root, 'examples/models/digits/sample.png')).toString('base64')}`;
+    const label = await dataOf('/digits', { image: await (await fetch(drawing)).blob(), topK: 2 });
+    expect(label).toEqual([{ label: expect.stringMatching(/^\d$/) as string, confidences: [expect.anything(), expect.anything()] }]);
+    expect(await dataOf('/digits', { image: drawing, topK: 2 })).toEqual(label);
     expect(await dataOf('/parts.greet', { name: 'Ada', loud: true })).toEqual(['HELLO ADA', 9]);
     expect(await dataOf('/parts.greet', ['Ada', 2])).toEqual(['Hello Ada, Hello Ada', 20]);
     await expect(app.predict('/parts.greet', {})).rejects.toThrow('No value provided for required parameter: name');
@@ -117,7 +121,7 @@ describe('with an API key', () => {
 
   test('@gradio/client sends it as a header of its own, or as its token', async () => {
     await expect(Client.connect(running.url)).rejects.toThrow('Login credentials are required');
-    for (const options of [{ headers: { 'x-api-key': key } }, { token: key as `hf_${string}` }]) {
+    for (const options of [{ headers: { 'x-api-key': key } }, { headers: { Authorization: `Bearer ${key}` } }, { token: key as `hf_${string}` }]) {
       const app = await Client.connect(running.url, options);
       expect((await app.predict<unknown[]>('/parts.words', ['a b'])).data).toEqual(['a b']);
     }
