@@ -13,6 +13,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ModelportError } from '../errors.ts';
 import { withFileLock } from '../lib/file-lock.ts';
+import { withUnfinishedFile } from '../lib/unfinished-files.ts';
 
 /** OCI's content descriptor. */
 export interface Descriptor {
@@ -76,7 +77,7 @@ export class ContentStore {
     const hash = createHash('sha256');
     let size = 0;
     const temporary = this.#temporaryPath();
-    const digest = await this.#writing(expected.sizeBytes ?? 0, async () => {
+    const digest = await this.#writing(expected.sizeBytes ?? 0, () => withUnfinishedFile(temporary, async () => {
       let file: FileHandle | undefined;
       try {
         file = await open(temporary, 'wx', 0o444);
@@ -98,7 +99,7 @@ export class ContentStore {
         await file?.close();
         await rm(temporary, { force: true });
       }
-    });
+    }));
     return { mediaType: expected.mediaType ?? 'application/octet-stream', digest, size };
   }
 

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { randomBytes } from 'node:crypto';
 import { ModelportError } from '../../errors.ts';
 import { writeTar, type TarSource } from '../../lib/tar.ts';
+import { withUnfinishedFile } from '../../lib/unfinished-files.ts';
 import type { Descriptor } from '../content-store.ts';
 import { mediaTypes, type Blob, type Manifest, type ManifestContent } from './oci.ts';
 
@@ -130,8 +131,10 @@ async function writeArchive(path: string, files: readonly TarSource[], progress:
 async function besides(path: string, write: (beside: string) => Promise<unknown>): Promise<void> {
   const beside = join(dirname(path), `.${randomBytes(6).toString('hex')}.part`);
   try {
-    await write(beside);
-    await rename(beside, path);
+    await withUnfinishedFile(beside, async () => {
+      await write(beside);
+      await rename(beside, path);
+    });
   } finally {
     await rm(beside, { force: true });
   }
