@@ -68,7 +68,9 @@ const introduction = `    program = torch.export.export(model.eval(), (example,)
 Sizes that you name in \`dynamic_shapes\` vary in the import; all others are those of the example. Names of inputs are the program's; outputs are called by the keys of a dict or
 dataclass, else \`output\`. The layout of PyTorch 2.15 is read, and the two before it (tried with programs of 2.15 in those layouts). Nothing in them is run.
 
-Refused by name, with the line of the program: normalization and dropout in training, random numbers, state that a program keeps in buffers, complex numbers and Fourier
+Buffers that a program changes are its state: inputs and outputs of the import (see [pytorch.md](pytorch.md)).
+
+Refused by name, with the line of the program: normalization and dropout in training, random numbers, parameters that a program changes, complex numbers and Fourier
 transforms, detection operators (NMS, RoIAlign, deformable convolution), custom operators and classes, sparse and quantized tensors, mixed precision, and reading a tensor
 that perhaps shares memory with one that was written.
 

@@ -6,7 +6,7 @@ import { classLabelsOf, labelsFromMetadata, zipMapsOf, type ZipMap } from './cla
 import { dataTypes } from './data-type.ts';
 import { describeType } from './describe-type.ts';
 import type { GraphProto, ModelProto, TensorTypeProto, ValueInfoProto } from './model-proto.ts';
-import { stateCandidates } from './state-tensors.ts';
+import { stateCandidates, statesFromMetadata } from './state-tensors.ts';
 
 /** An input or output that cannot be offered, and why. */
 export interface LeftOut {
@@ -19,7 +19,7 @@ export interface LeftOut {
 export interface InferredSignature {
   readonly signature: Signature;
   readonly leftOut: readonly LeftOut[];
-  /** Inputs and outputs that look like a state carried through a sequence. They are not rows; nothing carries them until the config says so. */
+  /** Inputs and outputs that look like a state carried through a sequence, or that the file declares as one. They are not rows; nothing carries them until the config says so. */
   readonly stateCandidates: readonly StateSpec[];
   /** Outputs that are lists of dictionaries in the file and a matrix with labels in the signature. */
   readonly zipMaps: readonly ZipMap[];
@@ -78,7 +78,8 @@ export function inferSignature(model: ModelProto): InferredSignature {
   }
   for (const { name, kind, reason } of leftOut) warnings.push(`the ${kind} '${name}' cannot be used: ${reason}`);
 
-  const states = stateCandidates(inputs, outputs);
+  const declared = statesFromMetadata(model, inputs, outputs);
+  const states = declared.length > 0 ? declared : stateCandidates(inputs, outputs);
   const axes = inferBatchAxes(inputs, outputs, states);
   const sharedNames = namesUsedTwice([...inputs, ...outputs]);
   return {
@@ -86,6 +87,7 @@ export function inferSignature(model: ModelProto): InferredSignature {
       inputs: inputs.map((input) => spec(input, axes.inputs.get(input.name), sharedNames)),
       outputs: outputs.map((output) => spec(output, axes.outputs.get(output.name), sharedNames)),
       batch: axes.batch,
+      ...(declared.length > 0 ? { states: declared } : {}),
     },
     leftOut,
     stateCandidates: states,

@@ -1,5 +1,6 @@
 /** Finds pairs of inputs and outputs that look like a state which the caller carries from one run to the next. */
 import type { Dimension, StateSpec } from '../model.ts';
+import type { ModelProto } from './model-proto.ts';
 
 interface Named {
   readonly name: string;
@@ -24,6 +25,30 @@ export function stateCandidates(inputs: readonly Named[], outputs: readonly Name
     if (output === undefined) continue;
     taken.add(output.name);
     pairs.push({ input: input.name, output: output.name });
+  }
+  return pairs;
+}
+
+/** The key of `metadata_props` under which a model tells its states, as a JSON list of `{ "input", "output" }`. */
+export const statesKey = 'states';
+
+/** The states that the file itself declares, where it has the inputs and outputs that they name. */
+export function statesFromMetadata(model: ModelProto, inputs: readonly Named[], outputs: readonly Named[]): StateSpec[] {
+  const text = model.metadataProps.find((entry) => entry.key === statesKey)?.value;
+  if (text === undefined) return [];
+  let listed: unknown;
+  try {
+    listed = JSON.parse(text);
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(listed)) return [];
+  const pairs: StateSpec[] = [];
+  for (const entry of listed as unknown[]) {
+    const { input, output } = (entry ?? {}) as { readonly input?: unknown; readonly output?: unknown };
+    const [from, to] = [inputs.find(({ name }) => name === input), outputs.find(({ name }) => name === output)];
+    if (from === undefined || to === undefined || !fits(from, to) || pairs.some((pair) => pair.input === from.name || pair.output === to.name)) return [];
+    pairs.push({ input: from.name, output: to.name });
   }
   return pairs;
 }

@@ -37,6 +37,8 @@ export interface ExportArchive {
   /** A parameter or buffer by its full name; undefined where the archive has none. */
   weight(name: string): WeightSource | undefined;
   constant(name: string): WeightSource | undefined;
+  /** What two weights have in common that lie in the same memory. */
+  memoryOf(name: string): string | undefined;
 }
 
 const mostProgramBytes = 480 * 2 ** 20;
@@ -65,29 +67,38 @@ export function openExportArchive(source: ByteSource, identity: FileIdentity | u
   const name = path.split('/').at(-1)!.replace(/\.json$/, '');
   const legacy = path.endsWith('serialized_exported_program.json');
   const folder = legacy ? path.slice(0, -'serialized_exported_program.json'.length) : root;
-  const store = (kind: 'weights' | 'constants', older: string): ((wanted: string) => WeightSource | undefined) => {
+  const store = (kind: 'weights' | 'constants', older: string): Store => {
     const config = `${folder}data/${kind}/${name}_${kind}_config.json`;
     if (archive.member(config) !== undefined) return rawStore(archive, json(config), `${folder}data/${kind}/`, source, identity);
     const file = [`${folder}data/${kind}/${name}.pt`, `${folder}${older}`].find((candidate) => archive.member(candidate) !== undefined);
-    return file === undefined ? () => undefined : torchStore(archive, file, source, identity);
+    return file === undefined ? noStore : torchStore(archive, file, source, identity);
   };
-  return { document: json(path), weight: lazily(() => store('weights', 'serialized_state_dict.pt')), constant: lazily(() => store('constants', 'serialized_constants.pt')) };
+  const [weights, constants] = [lazily(() => store('weights', 'serialized_state_dict.pt')), lazily(() => store('constants', 'serialized_constants.pt'))];
+  return { document: json(path), weight: (wanted) => weights().find(wanted), constant: (wanted) => constants().find(wanted), memoryOf: (wanted) => weights().memoryOf(wanted) ?? constants().memoryOf(wanted) };
 }
 
-function lazily(open: () => (name: string) => WeightSource | undefined): (name: string) => WeightSource | undefined {
-  let opened: ((name: string) => WeightSource | undefined) | undefined;
-  return (name) => (opened ??= open())(name);
+interface Store {
+  find(name: string): WeightSource | undefined;
+  memoryOf(name: string): string | undefined;
+}
+
+const noStore: Store = { find: () => undefined, memoryOf: () => undefined };
+
+function lazily(open: () => Store): () => Store {
+  let opened: Store | undefined;
+  return () => (opened ??= open());
 }
 
 /** `{ config: { name: { path_name, use_pickle, tensor_meta } } }` and a file of bytes for each storage. */
-function rawStore(archive: ZipArchive, document: unknown, folder: string, source: ByteSource, identity: FileIdentity | undefined): (name: string) => WeightSource | undefined {
+function rawStore(archive: ZipArchive, document: unknown, folder: string, source: ByteSource, identity: FileIdentity | undefined): Store {
   const config = objectOf(objectOf(document, 'the list of weights')['config'], 'the list of weights');
   const checked = new Set<string>();
-  return (name) => {
-    const entry = Object.hasOwn(config, name) ? config[name] : undefined;
-    if (entry === undefined) return undefined;
-    const facts = objectOf(entry, `the weight ${name}`);
-    const path = folder + textOf(facts['path_name'], `the file of ${name}`);
+  const factsOf = (name: string): Readonly<Record<string, unknown>> | undefined => (Object.hasOwn(config, name) ? objectOf(config[name], `the weight ${name}`) : undefined);
+  const pathOf = (facts: Readonly<Record<string, unknown>>, name: string): string => folder + textOf(facts['path_name'], `the file of ${name}`);
+  const find = (name: string): WeightSource | undefined => {
+    const facts = factsOf(name);
+    if (facts === undefined) return undefined;
+    const path = pathOf(facts, name);
     const member = archive.member(path);
     if (member === undefined) throw damaged(`the file of ${name} is not in the archive`);
     if (facts['use_pickle'] === true || !isObject(facts['tensor_meta'])) throw new ModelportError('INVALID_MODEL', `${name} is no plain tensor, which is not covered`);
@@ -96,6 +107,11 @@ function rawStore(archive: ZipArchive, document: unknown, folder: string, source
     const shape = numbers(meta.sizes, name);
     return sliceOf({ archive, path, source, identity, checked }, name, elementType, shape, numbers(meta.strides, name), numbers([meta.storageOffset], name)[0]!);
   };
+  const memoryOf = (name: string): string | undefined => {
+    const facts = factsOf(name);
+    return facts === undefined ? undefined : pathOf(facts, name);
+  };
+  return { find, memoryOf };
 }
 
 function numbers(sizes: readonly (number | string)[], name: string): number[] {
@@ -146,18 +162,26 @@ function weightOfTensor(name: string, elementType: number, tensor: TorchTensor):
 }
 
 /** A file of torch.save that holds a dict of tensors. */
-function torchStore(archive: ZipArchive, path: string, source: ByteSource, identity: FileIdentity | undefined): (name: string) => WeightSource | undefined {
+function torchStore(archive: ZipArchive, path: string, source: ByteSource, identity: FileIdentity | undefined): Store {
   const begin = archive.storedOffset(path);
   const member = archive.member(path)!;
-  if (member.sizeBytes === 0) return () => undefined;
+  if (member.sizeBytes === 0) return noStore;
   const inner = begin === undefined || identity === undefined ? undefined : nested(source, begin, member.sizeBytes);
   const value = readTorch(inner ?? bytesSource(archive.read(path), `${archive.name}: ${path}`));
   const entries = value instanceof Map ? (value as ReadonlyMap<PickleValue, PickleValue>) : value instanceof PickledObject ? value.entries : undefined;
-  return (name) => {
+  const tensorOf = (name: string): TorchTensor | undefined => {
     const tensor = entries?.get(name);
-    if (!(tensor instanceof TorchTensor)) return undefined;
-    return weightOfTensor(name, elementTypeOfDatatype(tensor.datatype, name), tensor);
+    return tensor instanceof TorchTensor ? tensor : undefined;
   };
+  const find = (name: string): WeightSource | undefined => {
+    const tensor = tensorOf(name);
+    return tensor === undefined ? undefined : weightOfTensor(name, elementTypeOfDatatype(tensor.datatype, name), tensor);
+  };
+  const memoryOf = (name: string): string | undefined => {
+    const tensor = tensorOf(name);
+    return tensor === undefined ? undefined : `${path} ${tensor.storage.key}`;
+  };
+  return { find, memoryOf };
 }
 
 /** An archive that lies, stored, in another. */

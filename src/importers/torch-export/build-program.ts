@@ -7,6 +7,7 @@ import type { ModelProto } from '../../onnx/model-proto.ts';
 import { version } from '../../version.ts';
 import { AtenTensor, AtenTuple, GraphScalar, describeValue, isScalar, toScalar, type AtenScalar, type AtenValue } from '../aten/value.ts';
 import { LoweringContext } from '../aten/lowering.ts';
+import { ProgramStates, StatesNeeded, mostStates } from '../aten/program-states.ts';
 import { lowerings } from '../aten/registry.ts';
 import { scalarValue } from '../aten/arguments.ts';
 import { runSizeOperator } from './size-operators.ts';
@@ -26,8 +27,18 @@ export interface BuiltProgram {
 }
 
 export function buildProgram(program: Program, archive: ExportArchive, note: (sentence: string) => void, progress: (part: number) => void): BuiltProgram {
-  const builder = new ProgramBuilder(program, archive, note, progress);
-  return { model: builder.build(), operatorCount: program.graph.nodes.length };
+  const states = new Set<string>();
+  for (;;) {
+    const notes = new Set<string>();
+    try {
+      const model = new ProgramBuilder(program, archive, (sentence) => notes.add(sentence), progress, states).build();
+      for (const sentence of notes) note(sentence);
+      return { model, operatorCount: program.graph.nodes.length };
+    } catch (error) {
+      if (!(error instanceof StatesNeeded)) throw error;
+      for (const name of error.names) states.add(name);
+    }
+  }
 }
 
 type Environment = Map<string, AtenValue>;
@@ -42,13 +53,19 @@ class ProgramBuilder {
   readonly #symbols = new Symbols();
   /** By full name: programs may use one weight under several names of arguments. */
   readonly #weights = new Map<string, AtenTensor>();
+  readonly #buffers = new Set<string>();
+  /** Buffers that the program changes, by full name. */
+  readonly #wantedStates: ReadonlySet<string>;
+  readonly #states: ProgramStates;
 
-  constructor(program: Program, archive: ExportArchive, note: (sentence: string) => void, progress: (part: number) => void) {
+  constructor(program: Program, archive: ExportArchive, note: (sentence: string) => void, progress: (part: number) => void, states: ReadonlySet<string>) {
     this.#program = program;
     this.#archive = archive;
     this.#note = note;
     this.#progress = progress;
     this.#context = new LoweringContext({ graph: this.#graph, lowerings, note });
+    this.#wantedStates = states;
+    this.#states = new ProgramStates(this.#context, [...program.graph.inputs.map(nameOf), ...this.#outputNames()]);
   }
 
   build(): ModelProto {
@@ -57,15 +74,17 @@ class ProgramBuilder {
     if (outputSpecs.length !== graph.outputs.length) throw damaged(`it has ${graph.outputs.length} outputs, its signature ${outputSpecs.length}`);
     this.#nameSymbols();
     const environment: Environment = new Map();
-    for (const [index, spec] of inputSpecs.entries()) this.#input(spec, graph.inputs[index]!, environment);
+    // What callers give comes before what a sequence carries.
+    for (const isUser of [true, false]) for (const [index, spec] of inputSpecs.entries()) if ((spec['user_input'] !== undefined) === isUser) this.#input(spec, graph.inputs[index]!, environment);
     this.#run(graph, environment);
-    this.#refuseChangedWeights(environment);
+    const states = this.#changedBuffers(environment);
     this.#outputs(environment);
+    const metadata = this.#states.finish(states);
     return this.#graph.build({
       name: 'torch.export',
       producer: { name: 'modelport', version },
       docString: `imported from a program of torch.export (PyTorch ${this.#program.torchVersion}, schema ${this.#program.schemaVersion})`,
-      metadata: { framework: 'PyTorch', ...(this.#program.torchVersion === '' ? {} : { framework_version: this.#program.torchVersion }), program: 'torch.export' },
+      metadata: { framework: 'PyTorch', ...(this.#program.torchVersion === '' ? {} : { framework_version: this.#program.torchVersion }), program: 'torch.export', ...metadata },
     });
   }
 
@@ -134,7 +153,8 @@ class ProgramBuilder {
     if (source.elementType !== elementTypeOfExport(meta.dtype, target) || source.shape.length !== meta.sizes.length || source.shape.some((size, axis) => size !== meta.sizes[axis])) {
       throw damaged(`${target} has another type or shape than the program says`);
     }
-    const tensor = this.#context.weight(source);
+    if (kind === 'buffer') this.#buffers.add(target);
+    const tensor = this.#wantedStates.has(target) ? this.#states.add(source) : this.#context.weight(source);
     this.#setStrides(tensor, meta);
     this.#weights.set(target, tensor);
     environment.set(name, tensor);
@@ -169,10 +189,19 @@ class ProgramBuilder {
     throw damaged(`the constant ${name} has no value`);
   }
 
-  #outputs(environment: Environment): void {
-    const users = this.#program.outputSpecs.flatMap((spec, index) => (spec['user_output'] === undefined && spec['loss_output'] === undefined ? [] : [this.#program.graph.outputs[index]!]));
+  #userOutputs(): Argument[] {
+    return this.#program.outputSpecs.flatMap((spec, index) => (spec['user_output'] === undefined && spec['loss_output'] === undefined ? [] : [this.#program.graph.outputs[index] ?? {}]));
+  }
+
+  #outputNames(): string[] {
+    const { length } = this.#userOutputs();
     const given = this.#program.outputNames;
-    const names = users.map((_, index) => (given?.length === users.length ? given[index]! : users.length === 1 ? 'output' : `output_${index}`));
+    return Array.from({ length }, (_, index) => (given?.length === length ? given[index]! : length === 1 ? 'output' : `output_${index}`));
+  }
+
+  #outputs(environment: Environment): void {
+    const users = this.#userOutputs();
+    const names = this.#outputNames();
     const taken = new Set(this.#program.graph.inputs.map((input) => (isObject(input['as_tensor']) ? String(input['as_tensor']['name']) : '')));
     let count = 0;
     for (const [index, argument] of users.entries()) {
@@ -188,25 +217,39 @@ class ProgramBuilder {
     if (count === 0) throw new ModelportError('INVALID_MODEL', 'the program returns nothing');
   }
 
-  /** What a program keeps from one call to the next, a graph cannot. */
-  #refuseChangedWeights(environment: Environment): void {
+  /** What the states hold at the end. Throws {@link StatesNeeded} for buffers that are none yet. */
+  #changedBuffers(environment: Environment): Map<string, AtenTensor> {
+    const last = new Map<string, AtenTensor>();
+    const needed = new Set<string>();
+    const changed = (name: string): void => {
+      if (this.#states.has(name)) return;
+      if (!this.#buffers.has(name) || needed.size + this.#wantedStates.size >= mostStates) throw this.#changes(name);
+      const memory = this.#archive.memoryOf(name);
+      const shared = [...this.#weights.keys()].find((other) => other !== name && this.#archive.memoryOf(other) === memory);
+      if (memory === undefined || shared !== undefined) throw this.#changes(name, shared === undefined ? '' : `, and with it ${shared}, which is the same memory`);
+      needed.add(name);
+    };
     for (const spec of this.#program.outputSpecs) {
       const mutation = spec['buffer_mutation'] ?? spec['parameter_mutation'];
       if (mutation === undefined) continue;
       const name = String(mutation['buffer_name'] ?? mutation['parameter_name']);
       const target = this.#weights.get(name);
       const value = isObject(mutation['arg']) ? environment.get(String(mutation['arg']['name'])) : undefined;
-      if (target !== undefined && value instanceof AtenTensor && this.#context.read(value) === this.#context.read(target)) continue;
-      throw this.#changes(name);
+      if (target === undefined || !(value instanceof AtenTensor)) throw this.#changes(name);
+      if (this.#context.read(value) === this.#context.read(target) && !this.#context.writtenStorages.has(target.storage)) continue;
+      changed(name);
+      last.set(name, value);
     }
-    for (const [name, tensor] of this.#weights) if (this.#context.writtenStorages.has(tensor.storage)) throw this.#changes(name);
+    for (const [name, tensor] of this.#weights) if (this.#context.writtenStorages.has(tensor.storage)) changed(name);
+    if (needed.size > 0) throw new StatesNeeded([...needed]);
     for (const { origin } of this.#context.writtenStorages) {
       if (origin?.kind === 'input') this.#note(`The program writes into its input ${origin.name}; who calls the import keeps that tensor as it is.`);
     }
+    return last;
   }
 
-  #changes(name: string): ModelportError {
-    return new ModelportError('INVALID_MODEL', `the program changes ${name} and would keep it for the next call, which a graph cannot: pass the state as an input and return it as an output`);
+  #changes(name: string, besides = ''): ModelportError {
+    return new ModelportError('INVALID_MODEL', `the program changes ${name}${besides} and would keep it for the next call, which a graph cannot: pass the state as an input and return it as an output`);
   }
 
   // ---- nodes
@@ -238,7 +281,10 @@ class ProgramBuilder {
       this.#bind(node.outputs, [result], graph, environment);
       return;
     }
-    if (isCheck(aten)) return;
+    if (isCheck(aten)) {
+      if (aten.startsWith('_assert_async')) this.#note(`A check of the program is left out, because it depends on the input${this.#context.sourceLine === undefined ? '' : ` (${this.#context.sourceLine})`}.`);
+      return;
+    }
     const values = new Map(node.inputs.map(({ name, argument }) => [name, this.#argument(argument, environment)]));
     const results = this.#scalarOperator(aten, values) ?? this.#context.lower(`aten::${aten}`, values);
     this.#bind(node.outputs, results, graph, environment);

@@ -47,7 +47,7 @@ export function runIf(run: Interpreter, frame: Frame, statement: Statement & { k
     return branch(run, frame, statement, condition);
   } catch (error) {
     if (!(error instanceof BranchRaises)) throw error;
-    run.context.note(`A check of the program is left out, because it depends on the input (${statement.place.file}, line ${statement.place.line}${error.problem.message === '' ? '' : `: ${error.problem.message.slice(0, 200)}`}).`);
+    run.noteCheck(statement.place, error.problem.message);
     return run.execute(error.branch === 'yes' ? statement.no : statement.yes, frame);
   }
 }

@@ -10,6 +10,7 @@ import { removeDeadCode } from '../../onnx/remove-dead-code.ts';
 import { shareSubexpressions } from '../../onnx/share-subexpressions.ts';
 import { version } from '../../version.ts';
 import { LoweringContext } from '../aten/lowering.ts';
+import { ProgramStates, StatesNeeded, mostStates } from '../aten/program-states.ts';
 import { lowerings } from '../aten/registry.ts';
 import { AtenTensor, AtenTuple, GraphScalar } from '../aten/value.ts';
 import { FixedSize } from './fixed-size.ts';
@@ -36,13 +37,20 @@ export function importProgram(archive: ScriptArchive, options: ImportOptions): M
   const declarations = options.inputs ?? [];
   const notes = new Set<string>();
   const fixed = new Map<string, number>();
+  const states = new Set<string>();
   let model: ModelProto;
   for (;;) {
     notes.clear();
     try {
-      model = follow(archive, { declarations, guesses, fixed }, (sentence) => notes.add(sentence));
+      model = follow(archive, { declarations, guesses, fixed, states }, (sentence) => notes.add(sentence));
       break;
     } catch (error) {
+      if (error instanceof StatesNeeded) {
+        const known = states.size;
+        for (const name of error.names) states.add(name);
+        if (states.size === known || states.size > mostStates) throw new ModelportError('INVALID_MODEL', `the model changes ${printable(error.names.slice(0, 3).join(', '))}: it keeps state from one call to the next, which is not imported. Give the state as an input and output of forward`, { cause: error });
+        continue;
+      }
       if (!(error instanceof FixedSize) || fixed.has(error.dimension) || fixed.size >= mostFixed) {
         if (error instanceof FixedSize) throw new ModelportError('INVALID_MODEL', error.message);
         throw error;
@@ -90,10 +98,14 @@ function follow(archive: ScriptArchive, plan: InputPlan, note: (sentence: string
   const context = new LoweringContext({ graph, lowerings, note });
   const run = new Interpreter(archive, context);
   const { root, forward } = rootOf(run, archive);
+  const made = new ProgramStates(context, forward.parameters.map(({ name }) => name));
+  run.weights.states = { wanted: plan.states, made };
   let args: Map<string, ScriptValue>;
   let result: ScriptValue;
   try {
     args = makeInputs(run, forward, plan);
+    for (const name of inputNames(args)) made.reserve(name);
+    for (const name of plan.states) loadState(root, name, run);
     result = run.callMethod(root, 'forward', [], args);
   } catch (error) {
     const kept = keptAttributes(root);
@@ -105,13 +117,45 @@ function follow(archive: ScriptArchive, plan: InputPlan, note: (sentence: string
   }
   context.sourceLine = undefined;
   const written = run.writtenWeights;
-  if (written.length > 0) throw run.refuse(`the model changes ${printable(written.slice(0, 3).join(', '))}: it keeps state from one call to the next (or is in training mode), which is not imported. Call eval() before saving, or give the state as an input and output of forward`);
+  if (written.length > 0) {
+    const refused = written.filter((name) => name.startsWith('constants.') || plan.states.has(name));
+    if (refused.length === 0) throw new StatesNeeded(written);
+    throw run.refuse(`the model changes ${printable(refused.slice(0, 3).join(', '))}: it keeps state from one call to the next, which is not imported. Give the state as an input and output of forward`);
+  }
+  checkSharing(run, made, plan.states);
   const outputs = new Map<string, AtenTensor>();
   collectOutputs(run, result, '', outputs);
   if (outputs.size === 0) throw run.refuse('forward gives no tensor');
   const inputs = new Set(inputNames(args));
-  for (const [name, tensor] of outputs) graph.output(context.read(tensor), inputs.has(name) ? unique(`${name}_output`, outputs) : name);
-  return graph.build({ name: root.type.definition.name, producer: { name: 'modelport', version }, docString: `${root.type.path} (TorchScript)`, metadata: { framework: 'torchscript', model: root.type.path.replace(/^__torch__\./, '').replaceAll(/___torch_mangle_\d+\./g, '') } });
+  for (const [name, tensor] of outputs) {
+    const given = made.reserve(inputs.has(name) ? unique(`${name}_output`, outputs) : name);
+    graph.output(context.read(tensor), given);
+  }
+  const metadata = made.finish(run.stateAttributes);
+  return graph.build({ name: root.type.definition.name, producer: { name: 'modelport', version }, docString: `${root.type.path} (TorchScript)`, metadata: { framework: 'torchscript', model: root.type.path.replace(/^__torch__\./, '').replaceAll(/___torch_mangle_\d+\./g, ''), ...metadata } });
+}
+
+/** Before the program begins, so that what a state is lies outside of all branches and loops. */
+function loadState(root: ScriptObject, name: string, run: Interpreter): void {
+  let value: ScriptValue | undefined = root;
+  for (const part of name.split('.')) {
+    if (value instanceof ScriptObject) value = value.get(part);
+    else if (Array.isArray(value) || value instanceof AtenTuple) value = (Array.isArray(value) ? value : value.items)[Number(part)];
+    else if (value instanceof ScriptDict) value = value.entries.get(part);
+    else value = undefined;
+  }
+  if (!(value instanceof AtenTensor)) throw run.refuse(`the model changes ${printable(name)} and keeps it from one call to the next, which is not imported. Give the state as an input and output of forward`);
+}
+
+/** What is one tensor after this call would be two in the next: a write to one must not be one to the other. */
+function checkSharing(run: Interpreter, made: ProgramStates, names: ReadonlySet<string>): void {
+  const last = new Map([...names].flatMap((name) => (made.has(name) ? [[name, run.stateAttributes.get(name) ?? made.tensor(name)!] as const] : [])));
+  for (const [name, { storage }] of last) {
+    const weight = storage.origin?.kind === 'weight' ? storage.origin.name : undefined;
+    const other = weight ?? [...last].find(([candidate, tensor]) => candidate !== name && (tensor.storage === storage || storage.perhapsSame.has(tensor.storage)))?.[0];
+    const oldState = [...names].find((candidate) => candidate !== name && made.tensor(candidate)?.storage === storage);
+    if (other !== undefined || oldState !== undefined) throw run.refuse(`the model keeps ${printable(name)} from one call to the next, in the same memory as ${printable(other ?? oldState!)}, which is not imported. Use clone() where it is set`);
+  }
 }
 
 /** Names: of a dict its keys, of a NamedTuple its fields, else `output`, and with an index where there are several. */

@@ -4,6 +4,7 @@
  */
 import { printable } from '../../formats/pickle/pickle-value.ts';
 import type { LoweringContext } from '../aten/lowering.ts';
+import { StatesNeeded } from '../aten/program-states.ts';
 import { AtenTensor, AtenTuple, describeValue, type AtenValue } from '../aten/value.ts';
 import { runFor, runIf, runWhile } from './control-flow.ts';
 import { ProgramRaised, type Frame, type Returned } from './frame.ts';
@@ -28,6 +29,8 @@ export class Interpreter {
   readonly frames: Frame[] = [];
   readonly weights: ValueLoader;
   readonly constants: ValueLoader;
+  /** States that the program set as attributes, by their names, as they are now. */
+  readonly stateAttributes = new Map<string, AtenTensor>();
   /** Set while inputs are guessed. */
   guesses: InputGuesses | undefined;
   /** How many branches and loops of the graph are open. */
@@ -55,6 +58,11 @@ export class Interpreter {
 
   fail(problem: string): never {
     throw this.refuse(problem);
+  }
+
+  /** A check whose outcome only the running graph would know is not made. */
+  noteCheck(place: Place, message = ''): void {
+    this.context.note(`A check of the program is left out, because it depends on the input (${place.file}, line ${place.line}${message === '' ? '' : `: ${message.slice(0, 200)}`}).`);
   }
 
   /** The program itself says that something is wrong. */
@@ -143,8 +151,11 @@ export class Interpreter {
         return this.execute(statement.body, frame);
       }
       case 'assert': {
-        const condition = this.truth(this.evaluate(statement.condition, frame));
+        const given = this.evaluate(statement.condition, frame);
+        if (given instanceof Unknown) return undefined;
+        const condition = this.truth(given);
         if (condition === false) throw this.raised('AssertionError');
+        if (condition !== true) this.noteCheck(statement.place);
         return undefined;
       }
       case 'return':
@@ -188,7 +199,10 @@ export class Interpreter {
     if (before === value && !(value instanceof AtenTensor)) return;
     if (object.name !== undefined && (this.#read.get(object)?.has(name) === true || this.bodyDepth > 0)) {
       const path = object.name === '' ? name : `${object.name}.${name}`;
-      throw this.refuse(`the model changes its attribute ${printable(path)}, which it also reads: it keeps state from one call to the next, which is not imported. Give the state as an input and output of forward instead`);
+      const isTensor = before instanceof AtenTensor && value instanceof AtenTensor && this.bodyDepth === 0 && this.guesses === undefined;
+      if (isTensor && this.weights.states?.made.has(path) !== true && before.storage.origin?.kind === 'weight' && before.storage.origin.name === path) throw new StatesNeeded([path]);
+      if (!isTensor || this.weights.states?.made.has(path) !== true) throw this.refuse(`the model changes its attribute ${printable(path)}, which it also reads: it keeps state from one call to the next, which is not imported. Give the state as an input and output of forward instead`);
+      this.stateAttributes.set(path, value);
     }
     this.heap.changing(object);
     object.attributes.set(name, value);

@@ -5,6 +5,7 @@ import { ModelportError } from '../../errors.ts';
 import { ElementType } from '../../onnx/data-type.ts';
 import type { Value } from '../../onnx/graph-builder.ts';
 import type { LoweringContext } from '../aten/lowering.ts';
+import type { ProgramStates } from '../aten/program-states.ts';
 import { AtenTensor, AtenTuple, type AtenStorage } from '../aten/value.ts';
 import type { Heap } from './heap.ts';
 import type { ScriptArchive } from './script-archive.ts';
@@ -21,6 +22,10 @@ export class ValueLoader {
   readonly #originals = new Map<AtenStorage, Value>();
   /** Tensors of one storage, of which none may be written: they would see each other. */
   readonly #storages = new Map<string, AtenTensor[]>();
+  /** Names of weights that were loaded, by the storages that they lie in. */
+  readonly #names = new Map<string, Set<string>>();
+  /** Weights that the program changes, which are inputs of the graph. */
+  states: { readonly wanted: ReadonlySet<string>; readonly made: ProgramStates } | undefined;
 
   constructor(archive: ScriptArchive, context: LoweringContext, heap: Heap, folder: 'data' | 'constants') {
     this.#archive = archive;
@@ -93,10 +98,20 @@ export class ValueLoader {
   }
 
   #tensor(tensor: TorchTensor, name: string): AtenTensor {
+    const names = this.#names.get(tensor.storage.key) ?? new Set<string>();
+    this.#names.set(tensor.storage.key, names.add(name));
+    const state = this.states === undefined ? undefined : [...names].find((other) => this.states!.wanted.has(other));
+    if (state !== undefined && names.size > 1) throw this.#fail(`the model changes ${printable(state)}, and keeps it from one call to the next, as it does ${printable([...names].find((other) => other !== state)!)}, which is the same memory. Give the state as an input and output of forward instead`);
     const place = `${tensor.storage.key} ${tensor.datatype} ${tensor.offset} ${tensor.shape.join(',')} ${tensor.strides.join(',')}`;
     const known = this.#tensors.get(place);
     if (known !== undefined) return known;
-    const weight = this.#context.weight(this.#archive.weight(tensor, this.#folder, this.#folder === 'constants' ? `constants.${name}` : name));
+    const source = this.#archive.weight(tensor, this.#folder, this.#folder === 'constants' ? `constants.${name}` : name);
+    if (state !== undefined) {
+      const input = this.states!.made.add(source);
+      this.#tensors.set(place, input);
+      return input;
+    }
+    const weight = this.#context.weight(source);
     const made = this.#folder === 'constants' ? asNumber(weight) : weight;
     const others = this.#storages.get(tensor.storage.key) ?? [];
     for (const other of others) {

@@ -17,6 +17,8 @@ export interface InputPlan {
   readonly guesses: InputGuesses;
   /** Sizes that the program fixes, by their names. */
   readonly fixed: ReadonlyMap<string, number>;
+  /** Tensors that the program changes and keeps, by full name. */
+  readonly states: ReadonlySet<string>;
 }
 
 /** Names of tensors that the parameters stand for, in order, with their types; of lists and dicts, what was declared. */
