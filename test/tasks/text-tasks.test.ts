@@ -163,3 +163,33 @@ it('a damaged config.json or tokenizer.json is said, by name', async () => {
   expect(() => textClassification.lift(model, {}, facts)).toThrow(/tokenizer\.json is no JSON/);
   await model[Symbol.asyncDispose]();
 });
+
+describe('rows of tokens', () => {
+  it('of similar lengths have one shape, and the answers of their own', async () => {
+    const { model, facts } = await loadFolder('text-classification');
+    const shapes: string[] = [];
+    const seen: Model = {
+      ...model,
+      infer(request, call) {
+        shapes.push(request.inputs.get('input_ids')!.shape.join(' '));
+        return model.infer!(request, call);
+      },
+    };
+    const single = { ...facts.signature, batch: { maxSize: 0, reason: 'said by the test' } };
+    const padded = textClassification.lift(seen, {}, facts);
+    const plain = textClassification.lift({ ...seen, signature: single }, {}, { ...facts, signature: single });
+    for (const text of ['good', 'I loved it', 'a movie of the kind', 'not good', 'x '.repeat(40), 'x '.repeat(300)]) {
+      const [one, other] = [await ask<{ labels: { label: string; score: number }[] }>(padded, { text }), await ask<{ labels: { label: string; score: number }[] }>(plain, { text })];
+      expect(one.labels.map(({ label }) => label)).toEqual(other.labels.map(({ label }) => label));
+      for (const [index, { score }] of one.labels.entries()) expect(Math.abs(score - other.labels[index]!.score)).toBeLessThan(1e-5);
+    }
+    const lengths = shapes.map((shape) => Number(shape.split(' ')[1]));
+    const [withPadding, without] = [lengths.filter((_, index) => index % 2 === 0), lengths.filter((_, index) => index % 2 === 1)];
+    for (const [index, length] of withPadding.entries()) {
+      expect([8, 16, 24, 32, 48, 64, 96, 128]).toContain(length);
+      expect(length).toBeGreaterThanOrEqual(without[index]!);
+    }
+    expect(new Set(withPadding.slice(0, 4)).size).toBeLessThan(new Set(without.slice(0, 4)).size);
+    await model[Symbol.asyncDispose]();
+  });
+});

@@ -34,17 +34,20 @@ export function openTextModel(model: Model, facts: TaskFacts, task: string, maxT
   const inputs = requireTokenInputs(signature, task);
   const tokenizer = openTokenizer(facts.artifact, facts.prepared);
   const limits = [maxTokens, tokenizer.maxTokens, fixedLength(inputs)].filter((limit) => limit !== undefined);
+  const mostTokens = limits.length === 0 ? undefined : Math.min(...limits);
   const mostRows = Math.max(1, signature.batch.maxSize);
+  // Where no rows share a run, padding is only work.
+  const mostPadded = mostRows > 1 ? mostTokens : undefined;
 
   async function runChunk(rows: readonly Encoding[], outputs: readonly TensorSpec[], call: Call): Promise<RowOutputs[]> {
-    const response = await model.infer!({ inputs: tokenTensors(inputs, rows, tokenizer.special.pad), outputs: outputs.map(({ name }) => name) }, call);
+    const response = await model.infer!({ inputs: tokenTensors(inputs, rows, tokenizer.special.pad, mostPadded), outputs: outputs.map(({ name }) => name) }, call);
     return rows.map((row, index) => new Map(outputs.map(({ name }) => [name, rowOf(name, response.outputs.get(name)!, index, rows.length, row.ids.length)])));
   }
 
   return {
     tokenizer,
     inputs,
-    maxTokens: limits.length === 0 ? undefined : Math.min(...limits),
+    maxTokens: mostTokens,
     async run(rows, outputs, call) {
       if (rows.length <= mostRows) return runChunk(rows, outputs, call);
       const chunks: Promise<RowOutputs[]>[] = [];

@@ -31,15 +31,25 @@ export function requireTokenInputs(signature: Signature, task: string): TokenInp
   throw new ModelportError('INVALID_CONFIG', `${task} needs a model with the inputs input_ids and, where it has them, attention_mask and token_type_ids, all [batch, tokens] of INT64; this one has ${has}`, { at: 'task' });
 }
 
+/** The next of 8, 16, 24, 32, 48, 64, 96, 128 …: less than a third of a row of more than 16 tokens is padding. */
+function commonLength(tokens: number): number {
+  const step = Math.max(8, 2 ** (Math.ceil(Math.log2(tokens)) - 2));
+  return Math.ceil(tokens / step) * step;
+}
+
 /** The most tokens a row may have, where the input has a fixed length. */
 export function fixedLength({ ids }: TokenInputs): number | undefined {
   const length = ids.shape[1];
   return typeof length === 'number' && length > 0 ? length : undefined;
 }
 
-/** Rows of tokens as input tensors, shorter ones filled up on the right. */
-export function tokenTensors(inputs: TokenInputs, rows: readonly Encoding[], padId = 0): Map<string, Tensor> {
-  const length = fixedLength(inputs) ?? Math.max(1, ...rows.map(({ ids }) => ids.length));
+/**
+ * Rows of tokens as input tensors, shorter ones filled up on the right. Where there is a mask, all are filled up to a length that
+ * others are likely to have too, since only rows of one length share a run; never beyond `mostTokens`.
+ */
+export function tokenTensors(inputs: TokenInputs, rows: readonly Encoding[], padId = 0, mostTokens?: number): Map<string, Tensor> {
+  const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+  const length = fixedLength(inputs) ?? (inputs.mask === undefined || mostTokens === undefined ? longest : Math.max(longest, Math.min(mostTokens, commonLength(longest))));
   const tensors = new Map<string, Tensor>();
   const add = (spec: TensorSpec | undefined, rest: number, valueAt: (row: Encoding, index: number) => number): void => {
     if (spec === undefined) return;
