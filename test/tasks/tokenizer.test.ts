@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Call } from '../../src/call.ts';
 import { isModelportError } from '../../src/errors.ts';
 import type { Encoding } from '../../src/tasks/text/encoding.ts';
-import { fromOniguruma } from '../../src/tasks/text/regular-expression.ts';
+import { fromOniguruma, mayBacktrack } from '../../src/tasks/text/regular-expression.ts';
 import { openTokenizer } from '../../src/tasks/text/text-tokenizer.ts';
 import { characterPositions } from '../../src/tasks/text/text-value.ts';
 import { Tokenizer } from '../../src/tasks/text/tokenizer.ts';
@@ -145,4 +145,53 @@ it('damaged files are refused with a reason, and never read for long (fuzz)', ()
     }
   }
   expect(refused).toBeGreaterThan(runs / 10);
+});
+
+describe('patterns that may be tried in very many ways', () => {
+  it.each(['(a+)+$', '(?:a|aa)*b', '(a?a)+', '(?:\\p{L}+ ?)+', '(?:a*)*', '(?:x+y?){9}', '(?:a+){2,}', 'a*a*a*b', '(?i:(a|b|ab)+)c', '(?=(a+)+$)'])('%s', (pattern) => {
+    expect(mayBacktrack(pattern)).toBe(true);
+  });
+
+  it.each([
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s+",
+    '\\d{1,3}(?=(?:\\d{3})*\\b)',
+    '(?>a+)b',
+    '(?:ab)+',
+    'a++b*+c?+',
+    ' {2,}',
+  ])('real ones have none: %s', (pattern) => {
+    expect(mayBacktrack(pattern)).toBe(false);
+  });
+
+  const folderOf = (file: object): string => {
+    const place = mkdtempSync(join(tmpdir(), 'modelport-pattern-'));
+    writeFileSync(join(place, 'tokenizer.json'), JSON.stringify(file));
+    return place;
+  };
+  const model = { type: 'WordLevel', vocab: { a: 0, b: 1, '<unk>': 2 }, unk_token: '<unk>' };
+
+  it('are tried in a thread that is ended, while the event loop goes on; the next text is cut as ever', async () => {
+    const place = folderOf({ pre_tokenizer: { type: 'Split', pattern: { Regex: '(?:a+)+$' }, behavior: 'Isolated' }, model });
+    const text = openTokenizer(artifactIn(place), undefined, 300);
+    const state = { done: false };
+    const unlucky = text.encode(`${'a'.repeat(60)}b`, {}, new Call(), 'text');
+    const end = (): void => {
+      state.done = true;
+    };
+    unlucky.then(end, end);
+    let turns = 0;
+    while (!state.done) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns++;
+    }
+    await expect(unlucky).rejects.toMatchObject({ code: 'RUN_FAILED', message: expect.stringMatching(/texts was ended, because it needed more than 300 ms/) as string });
+    expect(turns).toBeGreaterThan(10);
+    await expect(openTokenizer(artifactIn(place)).encode('a', {}, new Call(), 'text')).resolves.toMatchObject({ ids: [0] });
+    rmSync(place, { recursive: true });
+  });
+
+  it.each([{ normalizer: { type: 'Replace', pattern: { Regex: '(a+)+$' }, content: '' } }, { decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: { Regex: '(a+)+$' }, content: '' }] } }])('are refused where they run at loading or with every token: %j', (part) => {
+    expect(() => new Tokenizer({ model, ...part })).toThrow(/has a pattern that may be tried in very many ways/);
+  });
 });

@@ -7,6 +7,10 @@ import { ModelportError } from '../../errors.ts';
 
 const longestPattern = 20_000;
 const deepest = 50;
+/** Endless repetitions in a row of which a text of some hundred characters has no unlucky one. */
+const mostEndless = 2;
+/** More repetitions are as bad as endless ones. */
+const fewTimes = 8;
 
 const posix: Readonly<Record<string, string>> = {
   alpha: '\\p{Alphabetic}',
@@ -34,6 +38,17 @@ export function fromOniguruma(pattern: string): RegExp {
   }
 }
 
+/**
+ * Whether a pattern may be tried in very many ways on an unlucky text: it repeats what itself varies in length, or has more than two
+ * endless repetitions in a row. Throws `INVALID_MODEL`.
+ */
+export function mayBacktrack(pattern: string): boolean {
+  if (pattern.length > longestPattern) refuse(pattern, 'it is too long');
+  const translator = new Translator(pattern);
+  translator.translate();
+  return translator.backtracks;
+}
+
 /** A pattern for exactly that text. */
 export function fromLiteral(text: string): RegExp {
   return new RegExp(text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'gu');
@@ -52,6 +67,10 @@ class Translator {
   readonly #characters: string[];
   #at = 0;
   #atomics = 0;
+  /** Whether what was read last can match in several lengths, and how many endless repetitions it has in a row. */
+  #varies = false;
+  #endless = 0;
+  backtracks = false;
 
   constructor(pattern: string) {
     this.#pattern = pattern;
@@ -85,14 +104,27 @@ class Translator {
   #alternatives(ignoreCase: boolean, depth: number): string {
     if (depth > deepest) this.#refuse('its groups are nested too deeply');
     let source = '';
+    let varies = false;
+    let most = 0;
+    let endless = 0;
     for (let next = this.#peek(); next !== undefined && next !== ')'; next = this.#peek()) {
       if (next === '|') {
         this.#at++;
         source += '|';
+        varies = true;
+        endless = 0;
       } else {
+        this.#varies = false;
+        this.#endless = 0;
         source += this.#quantified(this.#atom(ignoreCase, depth));
+        varies ||= this.#varies;
+        endless += this.#endless;
+        most = Math.max(most, endless);
       }
     }
+    this.#varies = varies;
+    this.#endless = most;
+    if (most > mostEndless) this.backtracks = true;
     return source;
   }
 
@@ -112,12 +144,23 @@ class Translator {
         }
       }
       if (quantifier === undefined) return source;
+      const possessive = !quantifier.startsWith('{') && this.#peek() === '+';
+      this.#repeat(quantifier, possessive);
       if (this.#take('?')) source += `${quantifier}?`;
       else if (!quantifier.startsWith('{') && this.#take('+')) source = this.#atomic(source + quantifier);
       else source += quantifier;
       // Ruby reads `a{2}+` as a quantified group.
       if (this.#peek() === '+' || this.#peek() === '*' || this.#peek() === '?' || this.#peek() === '{') source = `(?:${source})`;
     }
+  }
+
+  #repeat(quantifier: string, possessive: boolean): void {
+    const [, least, comma, most] = /^\{(\d+)(,?)(\d*)\}$/.exec(quantifier) ?? [];
+    const exact = least !== undefined && (comma === '' || most === least);
+    const endless = quantifier === '*' || quantifier === '+' || (comma === ',' && (most === '' || Number(most) > fewTimes)) || (exact && Number(least) > fewTimes);
+    if (endless && this.#varies) this.backtracks = true;
+    this.#varies = !possessive && (this.#varies || !exact);
+    if (endless && !exact) this.#endless = possessive ? 0 : Math.max(1, this.#endless);
   }
 
   /** Once matched, it is not tried in another way. */
@@ -170,6 +213,10 @@ class Translator {
     }
     const source = this.#alternatives(inner, depth);
     if (!this.#take(')')) this.#refuse('a group is not closed');
+    if (atomic || open.startsWith('(?=') || open.startsWith('(?!') || open.startsWith('(?<')) {
+      this.#varies = false;
+      this.#endless = 0;
+    }
     if (atomic) {
       open = '';
       close = '';

@@ -17,6 +17,8 @@ import { Tokenizer, type EncodeOptions, type PackedTokenizer } from './tokenizer
 
 /** UTF-16 units that are cut into tokens on the event loop: half a millisecond for English, three for scripts that need care. */
 const mostInlineUnits = 512;
+/** A thread that cuts a text for longer than this is ended: the file's patterns may make it try very many ways. A million characters take a second or two. */
+const longestWorkMs = 20_000;
 /** Longer texts are refused: no model reads so much, and cutting it would take seconds. */
 export const mostTextUnits = 1_000_000;
 
@@ -82,8 +84,8 @@ function keyOf(path: string): string {
   return `${path} ${status.mtimeMs} ${status.size}`;
 }
 
-/** Throws `INVALID_CONFIG` where there is no tokenizer.json, `INVALID_MODEL` where it can't be read. `prepared`: of {@link prepareTokenizer}. */
-export function openTokenizer(artifact: Artifact, prepared?: unknown): TextTokenizer {
+/** Throws `INVALID_CONFIG` where there is no tokenizer.json, `INVALID_MODEL` where it can't be read. `prepared`: of {@link prepareTokenizer}. `longestMs`: a text that takes longer to cut is refused. */
+export function openTokenizer(artifact: Artifact, prepared?: unknown, longestMs = longestWorkMs): TextTokenizer {
   const found = findModelFile(artifact, 'tokenizer.json');
   if (found === undefined) {
     const slow = ['vocab.txt', 'vocab.json', 'spiece.model', 'sentencepiece.bpe.model', 'tokenizer.model'].find((name) => findModelFile(artifact, name) !== undefined);
@@ -99,9 +101,9 @@ export function openTokenizer(artifact: Artifact, prepared?: unknown): TextToken
   async function cut<Kind extends 'encode' | 'encodeWindows'>(kind: Kind, text: string, options: EncodeOptions, call: Call, at: string): Promise<ReturnType<Tokenizer[Kind]>> {
     call.throwIfCancelled();
     const units = text.length + (options.pair?.length ?? 0);
-    if (units <= mostInlineUnits) return tokenizer[kind](text, options) as ReturnType<Tokenizer[Kind]>;
+    if (units <= mostInlineUnits && !tokenizer.mayBacktrack) return tokenizer[kind](text, options) as ReturnType<Tokenizer[Kind]>;
     if (units > mostTextUnits) throw new ModelportError('BODY_TOO_LARGE', `${at} has ${units} characters, more than the ${mostTextUnits} that are read: send a part of it`, { at });
-    return (await threads.run({ key, path, kind, text, options }, { call, sizeBytes: units * 2 })).result as ReturnType<Tokenizer[Kind]>;
+    return (await threads.run({ key, path, kind, text, options }, { call, sizeBytes: units * 2, limitMs: longestMs })).result as ReturnType<Tokenizer[Kind]>;
   }
 
   return {

@@ -12,6 +12,7 @@ import { emptyEncoding, joinEncodings, sliceEncoding, type Encoding } from './en
 import { createNormalizer, normalizerSchema, type Normalize } from './normalizers.ts';
 import { createPostProcessor, postProcessorSchema, type PostProcessor } from './post-processors.ts';
 import { createPreTokenizer, preTokenizerSchema, type PreTokenize } from './pre-tokenizers.ts';
+import { mayBacktrack } from './regular-expression.ts';
 import type { ReadAlready, SharedTables, TokenModel } from './token-model.ts';
 import { Unigram, unigramSchema } from './unigram.ts';
 import { Vocabulary } from './vocabulary.ts';
@@ -73,12 +74,20 @@ export class Tokenizer {
   readonly #tokens: string[];
   readonly #special = new Set<number>();
   readonly #addedIds = new Set<number>();
+  /** Whether a text may be so unlucky that cutting it takes very long, by a pattern of the file: to be done in a thread that can be ended. */
+  readonly mayBacktrack: boolean;
 
   /** `file`: the parsed tokenizer.json. Throws `INVALID_MODEL` saying what is wrong in it, or not covered. `read`: what need not be read from it again. */
   constructor(file: unknown, read?: ReadAlready) {
     const parsed = fileSchema.safeParse(file);
     if (!parsed.success) throw invalid(parsed.error);
     const { normalizer, pre_tokenizer: preTokenizer, model, post_processor: postProcessor, decoder, added_tokens: added } = parsed.data;
+    // These run at loading and with every decoded token.
+    for (const [part, schema] of [['normalizer', normalizer], ['decoder', decoder]] as const) {
+      const pattern = patternsIn(schema).find(mayBacktrack);
+      if (pattern !== undefined) throw new ModelportError('INVALID_MODEL', `tokenizer.json: the ${part} has a pattern that may be tried in very many ways, which is only allowed in the pre_tokenizer: ${JSON.stringify(pattern.slice(0, 100))}`);
+    }
+    this.mayBacktrack = patternsIn(preTokenizer).some(mayBacktrack);
     this.#normalize = normalizer == null ? (text) => text : createNormalizer(normalizer);
     this.#preTokenize = preTokenizer == null ? (text) => [text] : createPreTokenizer(preTokenizer);
     this.#model = createModel(model, read);
@@ -200,6 +209,12 @@ export class Tokenizer {
     }
     return encoding;
   }
+}
+
+/** The regular expressions in a part of the file. */
+function patternsIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => (key === 'Regex' && typeof inner === 'string' ? [inner] : patternsIn(inner)));
 }
 
 type Range = readonly [from: number, to: number];
