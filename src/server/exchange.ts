@@ -142,7 +142,7 @@ export function createExchangeHandler(options: ExchangeOptions): ExchangeHandler
     if (exchange.finished) return;
     const ours = isModelportError(error);
     const shown = ours ? error : new ModelportError('INTERNAL', 'the server failed on this request; its log says why');
-    const response = exchange.found?.protocol.errorResponse?.(shown) ?? {
+    const response = protocolOf(exchange)?.errorResponse?.(shown) ?? {
       status: shown.httpStatus,
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ error: shown.message }),
@@ -152,6 +152,16 @@ export function createExchangeHandler(options: ExchangeOptions): ExchangeHandler
     if (shown.code === 'UNAUTHENTICATED') headers['www-authenticate'] = 'Bearer';
     if (error instanceof MethodNotAllowedError) headers['allow'] = error.allowed.join(', ');
     answer(exchange, { ...response, headers }, ours && shown.httpStatus !== 500 ? undefined : error);
+  }
+
+  /** Of the route; also where the request was refused before it got there. */
+  function protocolOf({ found, head }: Exchange): FoundRoute['protocol'] | undefined {
+    if (found !== undefined) return found.protocol;
+    try {
+      return router.find(head.method, head.path).protocol;
+    } catch {
+      return undefined;
+    }
   }
 
   function abandon(exchange: Exchange): void {

@@ -315,6 +315,19 @@ describe('the guard', () => {
     expect(await send(listener.port, '/load', { host, authorization: 'Bearer management-key-01' })).toBe(200);
   });
 
+  test('a refusal looks as errors look on the wire of the route', async () => {
+    const protocol: Protocol = {
+      name: 'own',
+      routes: () => [{ method: 'POST', path: '/infer', door: 'inference', handle: echo }],
+      errorResponse: (error) => ({ status: 401, body: `own words: ${(error as ModelportError).code}` }),
+    };
+    const guard = createGuard({ host: '127.0.0.1', apiKeys: new KeySet(['inference-key-0001']) });
+    const listener = await listenHttp({ host: '127.0.0.1', port: 0, maxBodyBytes: 1000, router: createRouter([protocol], {} as never), guard, observeAll: true, onRequest: () => {} });
+    listeners.push(listener);
+    const response = await fetch(`http://127.0.0.1:${listener.port}/infer`, { method: 'POST', body: 'x' });
+    expect([response.status, await response.text()]).toEqual([401, 'own words: UNAUTHENTICATED']);
+  });
+
   test('management is closed elsewhere without a key', () => {
     const request = { method: 'POST', host: 'model.example', origin: undefined, key: undefined };
     expect(() => createGuard({ host: '0.0.0.0' }).check(request, 'management')).toThrow('--management-key-file');
