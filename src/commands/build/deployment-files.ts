@@ -1,7 +1,7 @@
 /** `build --dockerfile` and `--compose`: the same image as files for people who want to own how it is made. */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { ModelportError } from '../../errors.ts';
 import { version } from '../../version.ts';
 import type { BuildFlags } from '../build.ts';
@@ -13,14 +13,15 @@ export async function writeDeploymentFiles(paths: readonly string[], flags: Buil
   const folder = typeof flags.dockerfile === 'string' ? flags.dockerfile : typeof flags.compose === 'string' ? flags.compose : '.';
   const application = await planApplication(paths, { services: 'sources', ...(flags.include === undefined ? {} : { included: flags.include }), ...(flags.exclude === undefined ? {} : { excluded: flags.exclude }), ...(flags.cacheDir === undefined ? {} : { cacheDirectory: flags.cacheDir }) });
   const copies = paths.map((path) => {
-    const inside = relative(resolve(folder), resolve(path)).split(sep).join('/');
+    // A service comes with the folder that it lies in: what it imports and reads is there.
+    const inside = relative(resolve(folder), resolve(isService(path) ? dirname(path) : path)).split(sep).join('/');
     if (inside.startsWith('..') || isAbsolute(inside)) throw new ModelportError('INVALID_USAGE', `${path} lies outside ${resolve(folder)}, and Docker takes only what is in there: give the folder that holds both, as in --dockerfile ${resolve(path, '..')}`);
-    return inside === '' ? '.' : inside;
+    return { path: inside === '' ? '.' : inside, service: isService(path), installs: isService(path) && existsSync(join(dirname(path), 'package.json')) };
   });
   const single = application.models.length === 1 && application.services.length === 0 ? application.models[0]!.name : undefined;
   const files = new Map<string, string>();
   files.set('Dockerfile', renderDockerfile(copies, single, application.services));
-  files.set('.dockerignore', renderDockerignore(copies));
+  files.set('.dockerignore', renderDockerignore(copies.map(({ path }) => path)));
   if (flags.compose !== undefined) {
     files.set('compose.yaml', renderCompose(flags.tag?.[0] ?? 'modelport-app:latest'));
     files.set('nginx.conf', renderNginx());
@@ -34,9 +35,26 @@ export async function writeDeploymentFiles(paths: readonly string[], flags: Buil
   }
 }
 
-function renderDockerfile(copies: readonly string[], single: string | undefined, services: readonly string[]): string {
-  const target = (path: string): string => (/\.[cm]?[jt]s$/.test(path) ? '/app/' : single !== undefined ? `/models/${single}/` : '/models/');
-  const served = [...(copies.some((path) => !/\.[cm]?[jt]s$/.test(path)) ? ['/models'] : []), ...services.map((path) => `/${path}`)];
+interface Copy {
+  /** Below the build's context. */
+  readonly path: string;
+  readonly service: boolean;
+  /** Whether a package.json beside the service names packages. */
+  readonly installs: boolean;
+}
+
+function isService(path: string): boolean {
+  return /\.[cm]?[jt]s$/.test(path);
+}
+
+/** What compiles services in TypeScript when they start. */
+const esbuildVersion = '0.28.2';
+
+function renderDockerfile(copies: readonly Copy[], single: string | undefined, services: readonly string[]): string {
+  const target = ({ service }: Copy): string => (service ? '/app/' : single !== undefined ? `/models/${single}/` : '/models/');
+  const served = [...(copies.some(({ service }) => !service) ? ['/models'] : []), ...services.map((path) => `/${path}`)];
+  const installing = copies.filter(({ installs }) => installs);
+  const beside = (path: string): string => (path === '.' ? '' : `${path}/`);
   return `# Serves models with Modelport. Written by \`modelport build --dockerfile\`; it is yours now.
 #   docker build -t me/app:1 .
 #   docker run --rm -p 8000:8000 --read-only --tmpfs /tmp me/app:1
@@ -47,8 +65,14 @@ FROM \${NODE_IMAGE} AS dependencies
 # A version, or the address of a tarball.
 ARG MODELPORT=modelport@${version}
 WORKDIR /opt/modelport
-RUN npm install --omit=dev --no-audit --no-fund --ignore-scripts "\${MODELPORT}" && npm cache clean --force
-
+RUN npm install --omit=dev --no-audit --no-fund --ignore-scripts "\${MODELPORT}"${services.length > 0 ? ` esbuild@${esbuildVersion}` : ''} && npm cache clean --force
+${installing.map(({ path }, index) => `
+# Packages of the service: made again only when its package.json or lock file changes.
+FROM \${NODE_IMAGE} AS service${index === 0 ? '' : index + 1}
+WORKDIR /app
+COPY ["${beside(path)}package.json", "${beside(path)}package-lock.jso[n]", "/app/"]
+RUN if [ -f package-lock.json ]; then npm ci --omit=dev --ignore-scripts; else npm install --omit=dev --no-audit --no-fund --ignore-scripts; fi
+`).join('')}
 FROM \${NODE_IMAGE}
 COPY --from=dependencies /opt/modelport /opt/modelport
 ENV NODE_ENV=production \\
@@ -58,7 +82,7 @@ ENV NODE_ENV=production \\
     MALLOC_MMAP_THRESHOLD_=4194304 \\
     MALLOC_TRIM_THRESHOLD_=16777216
 # Models last: they change most often. One COPY for each, so that one that changes leaves the others cached.
-${copies.map((path) => `COPY ${JSON.stringify([path, target(path)])}`).join('\n')}
+${installing.map((_copy, index) => `COPY --from=service${index === 0 ? '' : index + 1} /app /app\n`).join('')}${copies.map((copy) => `COPY ${JSON.stringify([copy.path, target(copy)])}`).join('\n')}
 USER 65532:65532
 # REST, page and documentation; gRPC; metrics
 EXPOSE 8000 8001 8002
