@@ -5,21 +5,20 @@ import { unknownDimension, type Dimension, type Shape } from '../../onnx/dimensi
 import { GraphBuilder, type Value } from '../../onnx/graph-builder.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
 import { version } from '../../version.ts';
-import { AtenTensor, AtenTuple, GraphScalar, describeValue, isScalar, toScalar, type AtenScalar, type AtenValue } from '../aten/value.ts';
+import { AtenTensor, AtenTuple, GraphScalar, describeValue, isScalar, toScalar, type AtenValue } from '../aten/value.ts';
 import { LoweringContext } from '../aten/lowering.ts';
 import { ProgramStates, StatesNeeded, mostStates } from '../aten/program-states.ts';
 import { lowerings } from '../aten/registry.ts';
 import { scalarValue } from '../aten/arguments.ts';
+import { nameSymbols } from './name-symbols.ts';
+import { nameOf, readArgument, type Environment } from './read-argument.ts';
 import { runSizeOperator } from './size-operators.ts';
-import { elementTypeOfExport, scalarTypeOfExport, type ExportArchive } from './archive.ts';
+import { elementTypeOfExport, type ExportArchive } from './archive.ts';
 import { damaged, floatOf, integerOf, isObject, listOf, objectOf, readGraph, textOf, type Argument, type Program, type ProgramGraph, type ProgramNode, type Spec, type TensorMeta } from './program.ts';
 import { sourceLineOf } from './source-line.ts';
 import { Symbols } from './symbols.ts';
 
 export const exportOpset = 20;
-
-/** c10's memory formats by the exporter's numbers. */
-const memoryFormats: Readonly<Record<number, bigint>> = { 1: 0n, 2: 2n, 3: 3n, 4: 1n };
 
 export interface BuiltProgram {
   readonly model: ModelProto;
@@ -40,8 +39,6 @@ export function buildProgram(program: Program, archive: ExportArchive, note: (se
     }
   }
 }
-
-type Environment = Map<string, AtenValue>;
 
 class ProgramBuilder {
   readonly #program: Program;
@@ -72,7 +69,7 @@ class ProgramBuilder {
     const { graph, inputSpecs, outputSpecs } = this.#program;
     if (inputSpecs.length !== graph.inputs.length) throw damaged(`it has ${graph.inputs.length} inputs, its signature ${inputSpecs.length}`);
     if (outputSpecs.length !== graph.outputs.length) throw damaged(`it has ${graph.outputs.length} outputs, its signature ${outputSpecs.length}`);
-    this.#nameSymbols();
+    nameSymbols(this.#program, this.#symbols, this.#note);
     const environment: Environment = new Map();
     // What callers give comes before what a sequence carries.
     for (const isUser of [true, false]) for (const [index, spec] of inputSpecs.entries()) if ((spec['user_input'] !== undefined) === isUser) this.#input(spec, graph.inputs[index]!, environment);
@@ -89,40 +86,6 @@ class ProgramBuilder {
   }
 
   // ---- signature
-
-  #userInputs(): { readonly name: string; readonly meta: TensorMeta }[] {
-    return this.#program.inputSpecs.flatMap((spec) => {
-      const argument = spec['user_input']?.['arg'];
-      const name = isObject(argument) && isObject(argument['as_tensor']) ? argument['as_tensor']['name'] : undefined;
-      const meta = typeof name === 'string' ? this.#program.graph.tensorValues.get(name) : undefined;
-      return meta === undefined ? [] : [{ name: name as string, meta }];
-    });
-  }
-
-  /** `batch` where every input has the same size first; `sequence`, `height`, `width` by what they evidently are; else the exporter's symbol. */
-  #nameSymbols(): void {
-    const inputs = this.#userInputs();
-    const symbols = new Map<string, { axis: number; rank: number; isText: boolean }>();
-    for (const { meta } of inputs) {
-      for (const [axis, size] of meta.sizes.entries()) {
-        const symbol = this.#symbols.symbolOf(size);
-        if (symbol !== undefined && !symbols.has(symbol)) symbols.set(symbol, { axis, rank: meta.sizes.length, isText: meta.dtype === 5 || meta.dtype === 4 });
-      }
-    }
-    const first = inputs.map(({ meta }) => (meta.sizes[0] === undefined ? undefined : this.#symbols.symbolOf(meta.sizes[0])));
-    const outputs = this.#program.outputSpecs.flatMap((spec) => {
-      const argument = spec['user_output']?.['arg'];
-      const tensor = isObject(argument) && isObject(argument['as_tensor']) ? this.#program.graph.tensorValues.get(String(argument['as_tensor']['name'])) : undefined;
-      return tensor === undefined ? [] : [tensor.sizes[0] === undefined ? undefined : this.#symbols.symbolOf(tensor.sizes[0])];
-    });
-    const batch = first[0] !== undefined && [...first, ...outputs].every((symbol) => symbol === first[0]) ? first[0] : undefined;
-    for (const [symbol, { axis, rank, isText }] of symbols) {
-      const usual = symbol === batch ? 'batch' : isText && rank === 2 && axis === 1 ? 'sequence' : rank === 4 && axis === 2 ? 'height' : rank === 4 && axis === 3 ? 'width' : symbol;
-      this.#symbols.name(symbol, this.#symbols.isTaken(usual) ? symbol : usual);
-      const range = this.#program.ranges.get(symbol);
-      if (range?.max !== undefined) this.#note(`The size ${this.#symbols.nameOf(symbol)!} was exported for at most ${range.max}.`);
-    }
-  }
 
   #input(spec: Spec, argument: Argument, environment: Environment): void {
     const [kind] = Object.keys(spec);
@@ -205,7 +168,7 @@ class ProgramBuilder {
     const taken = new Set(this.#program.graph.inputs.map((input) => (isObject(input['as_tensor']) ? String(input['as_tensor']['name']) : '')));
     let count = 0;
     for (const [index, argument] of users.entries()) {
-      const value = this.#argument(argument, environment);
+      const value = readArgument(argument, environment, this.#context);
       const name = taken.has(names[index]!) ? `${names[index]!}_out` : names[index]!;
       if (value instanceof AtenTensor) this.#graph.output(this.#context.read(value), name);
       else if (value instanceof GraphScalar) this.#graph.output(value.value, name);
@@ -275,7 +238,7 @@ class ProgramBuilder {
     }
     const aten = /^torch\.ops\.aten\.([\w.]+)$/.exec(target)?.[1];
     if (aten === undefined) {
-      const values = node.inputs.map(({ argument }) => this.#argument(argument, environment));
+      const values = node.inputs.map(({ argument }) => readArgument(argument, environment, this.#context));
       const result = runSizeOperator(this.#context, target, values);
       if (result === undefined) throw this.#context.refuse('this operator is not covered');
       this.#bind(node.outputs, [result], graph, environment);
@@ -285,7 +248,7 @@ class ProgramBuilder {
       if (aten.startsWith('_assert_async')) this.#note(`A check of the program is left out, because it depends on the input${this.#context.sourceLine === undefined ? '' : ` (${this.#context.sourceLine})`}.`);
       return;
     }
-    const values = new Map(node.inputs.map(({ name, argument }) => [name, this.#argument(argument, environment)]));
+    const values = new Map(node.inputs.map(({ name, argument }) => [name, readArgument(argument, environment, this.#context)]));
     const results = this.#scalarOperator(aten, values) ?? this.#context.lower(`aten::${aten}`, values);
     this.#bind(node.outputs, results, graph, environment);
   }
@@ -304,9 +267,9 @@ class ProgramBuilder {
   #branch(node: ProgramNode, graph: ProgramGraph, environment: Environment): void {
     const [condition, yes, no, operands] = node.inputs.map(({ argument }) => argument);
     if (condition === undefined || yes === undefined || no === undefined) throw damaged('a branch has too few arguments');
-    const given = operands === undefined ? [] : this.#argument(operands, environment);
+    const given = operands === undefined ? [] : readArgument(operands, environment, this.#context);
     const list = Array.isArray(given) ? given : given instanceof AtenTuple ? [...given.items] : [given];
-    const test = this.#argument(condition, environment);
+    const test = readArgument(condition, environment, this.#context);
     const known = typeof test === 'boolean' ? test : undefined;
     if (known !== undefined) {
       const inner: Environment = new Map();
@@ -336,7 +299,7 @@ class ProgramBuilder {
       if (enabled) throw this.#context.refuse('it computes with mixed precision (autocast)');
     }
     const given = values.slice(place + 1).flatMap((argument) => {
-      const value = this.#argument(argument, environment);
+      const value = readArgument(argument, environment, this.#context);
       return Array.isArray(value) ? value : [value];
     });
     this.#bind(node.outputs, this.#inner(values[place]!, given, new Map()), graph, environment);
@@ -350,7 +313,7 @@ class ProgramBuilder {
     this.#run(graph, environment);
     this.#context.sourceLine = sourceLine;
     this.#context.operator = operator;
-    return graph.outputs.map((output) => this.#argument(output, environment));
+    return graph.outputs.map((output) => readArgument(output, environment, this.#context));
   }
 
   #valueOf(value: AtenValue): Value {
@@ -360,59 +323,6 @@ class ProgramBuilder {
   }
 
   // ---- values
-
-  #argument(argument: Argument, environment: Environment): AtenValue {
-    const [kind] = Object.keys(argument);
-    const value = kind === undefined ? undefined : argument[kind];
-    switch (kind) {
-      case 'as_none':
-        return null;
-      case 'as_tensor':
-        return find(textOf(objectOf(value, kind)['name'], kind), environment);
-      case 'as_tensors':
-        return listOf(value, kind).map((item) => find(textOf(objectOf(item, kind)['name'], kind), environment));
-      case 'as_optional_tensor':
-        return this.#argument(objectOf(value, kind), environment);
-      case 'as_optional_tensors':
-        return listOf(value, kind).map((item) => this.#argument(objectOf(item, kind), environment));
-      case 'as_int':
-        return integerOf(value, kind);
-      case 'as_ints':
-        return listOf(value, kind).map((item) => integerOf(item, kind));
-      case 'as_float':
-        return floatOf(value, kind);
-      case 'as_floats':
-        return listOf(value, kind).map((item) => floatOf(item, kind));
-      case 'as_bool':
-        return value === true;
-      case 'as_bools':
-        return listOf(value, kind).map((item) => item === true);
-      case 'as_string':
-        return textOf(value, kind);
-      case 'as_strings':
-        return listOf(value, kind).map((item) => textOf(item, kind));
-      case 'as_sym_int':
-      case 'as_sym_float':
-      case 'as_sym_bool':
-        return symbolic(objectOf(value, kind), environment);
-      case 'as_sym_ints':
-      case 'as_sym_floats':
-      case 'as_sym_bools':
-        return listOf(value, kind).map((item) => symbolic(objectOf(item, kind), environment));
-      case 'as_scalar_type':
-        return BigInt(scalarTypeOfExport(Number(value)));
-      case 'as_memory_format':
-        return memoryFormats[Number(value)] ?? 1n;
-      case 'as_layout':
-        return value === 7 ? 0n : 1n;
-      case 'as_device': {
-        const device = objectOf(value, kind);
-        return textOf(device['type'], kind);
-      }
-      default:
-        throw this.#context.refuse(`an argument of the kind ${String(kind)} is not covered`);
-    }
-  }
 
   /** Names results, and compares what is known of them with what the exporter knew. */
   #bind(outputs: readonly Argument[], results: readonly AtenValue[], graph: ProgramGraph, environment: Environment): void {
@@ -474,31 +384,6 @@ class ProgramBuilder {
     const strides = meta.strides.map((stride) => this.#symbols.dimension(stride));
     tensor.strides = strides.every((stride) => stride !== undefined) ? strides : undefined;
   }
-}
-
-function nameOf(argument: Argument): string {
-  const [kind] = Object.keys(argument);
-  const details = kind === undefined ? undefined : argument[kind];
-  if (isObject(details)) {
-    const name = details['name'] ?? details['as_name'];
-    if (typeof name === 'string') return name;
-  }
-  return '';
-}
-
-function find(name: string, environment: Environment): AtenValue {
-  const value = environment.get(name);
-  if (value === undefined) throw damaged(`it uses ${JSON.stringify(name.slice(0, 100))} before it is there, or a result that is not covered`);
-  return value;
-}
-
-function symbolic(value: Readonly<Record<string, unknown>>, environment: Environment): AtenScalar {
-  if (value['as_int'] !== undefined) return integerOf(value['as_int'], 'an int');
-  if (value['as_float'] !== undefined) return floatOf(value['as_float'], 'a float');
-  if (value['as_bool'] !== undefined) return value['as_bool'] === true;
-  const found = find(textOf(value['as_name'], 'the name of a number'), environment);
-  if (!isScalar(found)) throw damaged('a number is no number');
-  return found;
 }
 
 /** Operators that only look whether something holds. */

@@ -6,16 +6,17 @@ import { printable } from '../../formats/pickle/pickle-value.ts';
 import type { LoweringContext } from '../aten/lowering.ts';
 import { StatesNeeded } from '../aten/program-states.ts';
 import { AtenTensor, AtenTuple, describeValue, type AtenValue } from '../aten/value.ts';
+import { callBuiltin, construct } from './builtins.ts';
 import { runFor, runIf, runWhile } from './control-flow.ts';
 import { ProgramRaised, type Frame, type Returned } from './frame.ts';
 import type { InputGuesses } from './guess-inputs.ts';
 import { Heap } from './heap.ts';
 import { ValueLoader } from './load-value.ts';
 import { callOperator } from './call-operator.ts';
-import { keyOf } from './program-operators.ts';
-import { isNumber, negate, toBool, toFloat, toInt } from './program-numbers.ts';
+import { keyOf } from './known-values.ts';
+import { isNumber, negate, toBool } from './program-numbers.ts';
 import type { ScriptArchive } from './script-archive.ts';
-import { hasType, nameOfScriptType, pathOf, typeOf } from './script-type.ts';
+import { pathOf } from './script-type.ts';
 import { Absent, EnumMember, NamedTuple, PackedLayer, ScriptClass, ScriptDict, ScriptFunction, ScriptObject, TensorSequence, Unknown, asAten, type ScriptValue } from './script-value.ts';
 import type { Expression, FunctionDefinition, Place, Statement } from './syntax.ts';
 
@@ -182,7 +183,7 @@ export class Interpreter {
 
   assignTo(target: Expression, value: ScriptValue, frame: Frame): void {
     if (target.kind === 'name') frame.variables.set(target.name, value);
-    else if (target.kind === 'attribute') this.#setAttribute(this.evaluate(target.object, frame), target.name, value);
+    else if (target.kind === 'attribute') this.setAttribute(this.evaluate(target.object, frame), target.name, value);
     else if (target.kind === 'tuple' || target.kind === 'list') {
       const items = value instanceof AtenTuple ? value.items : Array.isArray(value) ? [...value] : this.fail(`${this.describe(value)} is taken apart`);
       if (items.length !== target.elements.length) throw this.raised('ValueError: too many or too few values to unpack');
@@ -193,7 +194,7 @@ export class Interpreter {
   }
 
   /** What a module keeps lives on to the next call. That is harmless where nothing reads it before it is set again. */
-  #setAttribute(object: ScriptValue, name: string, value: ScriptValue): void {
+  setAttribute(object: ScriptValue, name: string, value: ScriptValue): void {
     if (!(object instanceof ScriptObject)) throw this.refuse(`an attribute of ${this.describe(object)} is set`);
     const before = object.attributes.get(name) ?? object.get(name);
     if (before === value && !(value instanceof AtenTensor)) return;
@@ -326,7 +327,7 @@ export class Interpreter {
   #call(expression: Expression & { kind: 'call' }, frame: Frame): ScriptValue {
     const { callee } = expression;
     this.#at(expression.place);
-    if (callee.kind === 'name' && !frame.variables.has(callee.name)) return this.#builtin(callee.name, expression, frame);
+    if (callee.kind === 'name' && !frame.variables.has(callee.name)) return callBuiltin(this, callee.name, expression, frame);
     const path = pathOf(callee);
     const root = path?.slice(0, path.indexOf('.'));
     const inner = callee.kind === 'attribute' ? callee : undefined;
@@ -348,7 +349,7 @@ export class Interpreter {
     const [args, keywords] = this.#arguments(expression, frame);
     this.#at(expression.place);
     if (target instanceof ScriptFunction) return this.call(target, args, keywords);
-    if (target instanceof ScriptClass) return this.#construct(target, args, keywords);
+    if (target instanceof ScriptClass) return construct(this, target, args, keywords);
     throw this.refuse(`${this.describe(target)} is called`);
   }
 
@@ -362,83 +363,8 @@ export class Interpreter {
     return this.attribute(object, callee.name);
   }
 
-  #construct(type: ScriptClass, args: readonly ScriptValue[], keywords: ReadonlyMap<string, ScriptValue>): ScriptValue {
-    if (type.definition.base === 'NamedTuple') {
-      const fields = [...type.definition.attributes.keys()];
-      return new NamedTuple(type, fields, fields.map((field, index) => {
-        const given = index < args.length ? args[index] : keywords.get(field);
-        return given === undefined ? this.fail(`${printable(type.path)} is made without ${printable(field)}`) : asAten(given);
-      }));
-    }
-    const object = new ScriptObject(type, new Map());
-    if (type.definition.methods.has('__init__')) this.callMethod(object, '__init__', args, keywords);
-    return object;
-  }
-
   #arguments({ args, keywords }: Expression & { kind: 'call' }, frame: Frame): [ScriptValue[], Map<string, ScriptValue>] {
     return [args.map((argument) => this.evaluate(argument, frame)), new Map(keywords.map(({ name, value }) => [name, this.evaluate(value, frame)]))];
-  }
-
-  #builtin(name: string, expression: Expression & { kind: 'call' }, frame: Frame): ScriptValue {
-    const [first, second] = expression.args;
-    const value = (argument: Expression | undefined): ScriptValue => (argument === undefined ? this.fail(`${name}() is called without an argument`) : this.evaluate(argument, frame));
-    switch (name) {
-      case 'annotate': {
-        const type = typeOf(first);
-        const annotated = value(second);
-        return type === undefined ? annotated : this.#convert(annotated, type.name);
-      }
-      case 'unchecked_cast':
-        return value(second);
-      case 'uninitialized':
-        return new Absent(`a variable of type ${nameOfScriptType(typeOf(first) ?? { name: 'Any', parameters: [] })} is read that is not set`, true);
-      case 'isinstance': {
-        const given = value(first);
-        if (given instanceof Unknown) return true;
-        const types = second === undefined ? [] : (second.kind === 'list' || second.kind === 'tuple') && second.elements.length > 0 ? second.elements : [second];
-        const answers = types.map((type) => {
-          const wanted = typeOf(type);
-          return wanted === undefined ? undefined : hasType(given, wanted);
-        });
-        if (answers.includes(true)) return true;
-        if (answers.includes(undefined)) throw this.refuse(`whether ${this.describe(given)} is an instance of a type cannot be told`);
-        return false;
-      }
-      case 'int':
-      case 'float':
-      case 'bool':
-        return this.#convert(value(first), name);
-      case 'str':
-        return callOperator(this, 'aten', 'str', [value(first)], new Map());
-      case 'len':
-        return callOperator(this, 'aten', 'len', [value(first)], new Map());
-      case 'getattr':
-        return this.attribute(value(first), this.#text(value(second)));
-      case 'hasattr': {
-        const object = value(first);
-        const attribute = this.#text(value(second));
-        return object instanceof ScriptObject && (object.attributeNames.includes(attribute) || object.type.definition.methods.has(attribute));
-      }
-      case 'setattr':
-        this.#setAttribute(value(first), this.#text(value(second)), value(expression.args[2]));
-        return null;
-      case 'print':
-        return null;
-      default:
-        throw this.refuse(`${printable(name)}() is not imported`);
-    }
-  }
-
-  #text(value: ScriptValue): string {
-    return typeof value === 'string' ? value : this.fail(`an attribute is named ${this.describe(value)}`);
-  }
-
-  /** Numbers of another kind, and tensors of one element as numbers. */
-  #convert(value: ScriptValue, type: string): ScriptValue {
-    if (type !== 'int' && type !== 'float' && type !== 'bool') return value;
-    if (isNumber(value)) return type === 'int' ? toInt(value, this.context) : type === 'float' ? toFloat(value, this.context) : toBool(value, this.context);
-    if (value instanceof Absent || value === null) return value;
-    return callOperator(this, 'aten', type === 'int' ? 'Int' : type === 'float' ? 'Float' : 'Bool', [value], new Map());
   }
 
   /** A condition: known now, or a value of the graph. */
