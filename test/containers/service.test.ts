@@ -48,7 +48,7 @@ describe.skipIf(missing !== undefined)(`services${missing === undefined ? '' : `
   }
 
   it('run as images, without the compiler in them, and with nothing that can be written', async () => {
-    const built = await modelport('build', 'service/app.ts', '-t', 'me/postcode:1', '--base', 'host', '-o', 'oci:image');
+    const built = await modelport('build', 'service', '-t', 'me/postcode:1', '--base', 'host', '-o', 'oci:image');
     expect(built).toMatchObject({ code: 0, stderr: '' });
     const image = await unpackImage(folder, 'image');
     expect(image.config.config.Cmd).toEqual(['serve', '/app/app.mjs']);

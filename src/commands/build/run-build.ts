@@ -21,6 +21,7 @@ import { version } from '../../version.ts';
 import type { BuildFlags } from '../build.ts';
 import { explainModels } from '../explain-models.ts';
 import { createSourceContext } from '../fetch-files.ts';
+import { toServiceFile } from '../is-service-file.ts';
 import { inTotoMediaType, provenanceStatement, spdxDocument, spdxMediaType } from './describe-contents.ts';
 import { describeServices } from './describe-services.ts';
 import { loadIntoEngine, parseOutput, type Output } from './destination.ts';
@@ -31,7 +32,7 @@ import { defaultNodeVersion, planPlatform, type Component } from './plan-layers.
 export async function runBuild(given: readonly string[], flags: BuildFlags): Promise<void> {
   const { needsPreparing, prepareServedPaths } = await import('../served-paths.ts');
   await using prepared = (await needsPreparing(given)) ? await prepareServedPaths(given, flags.cacheDir) : undefined;
-  const paths = prepared?.paths ?? given;
+  const paths = (prepared?.paths ?? given).map(toServiceFile);
   if (flags.dockerfile !== undefined || flags.compose !== undefined) {
     const { writeDeploymentFiles } = await import('./deployment-files.ts');
     await writeDeploymentFiles(paths, flags);
