@@ -1,10 +1,12 @@
 /** From a folder of models to a cluster that serves them, and what becomes of requests while the cluster changes: a real Kubernetes of two nodes. */
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { root, runModelport } from '../start-modelport.ts';
+import { cli, root, runModelport } from '../start-modelport.ts';
 import { missing, runProgram, startCluster, until, type TestCluster } from './cluster.ts';
 
 const namespace = 'shop';
@@ -233,5 +235,55 @@ describe.skipIf(missing !== undefined)(`Kubernetes${missing === undefined ? '' :
       expect(dryRun(join(folder, `helm-${name}.yaml`))).toEqual(dryRun(join(folder, `plain-${name}`)));
       expect(() => runProgram(cluster.program('helm'), ['template', 'iris', `helm-${name}`, '--set', 'replicas=none'], { cwd: folder })).toThrow(/replicas/);
     });
+
+    // Kinds that a cluster has only where somebody installed them; their definitions come with Go modules.
+    it.skipIf(!hasGo())('of kinds that others bring are accepted where these are installed', async () => {
+      const definitions = [
+        ['sigs.k8s.io/gateway-api@v1.4.0', 'config/crd/standard/gateway.networking.k8s.io_httproutes.yaml', 'httproutes.gateway.networking.k8s.io'],
+        ['github.com/prometheus-operator/prometheus-operator@v0.44.0', 'example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml', 'servicemonitors.monitoring.coreos.com'],
+        ['knative.dev/serving@v0.46.0', 'config/core/300-resources/service.yaml', 'services.serving.knative.dev'],
+      ] as const;
+      for (const [module, path, name] of definitions) {
+        cluster.kubectl('apply', '--server-side', '-f', join(goModule(module), path));
+        cluster.kubectl('wait', '--for', 'condition=established', `crd/${name}`, '--timeout=30s');
+      }
+      expect((await deploy('--image', image('1'), '-o', 'others', '--public-host', 'models.example.com', '--gateway', 'infra/public', '--service-monitor')).code).toBe(0);
+      for (const file of ['http-route.yaml', 'service-monitor.yaml']) accepted(join(folder, 'others', file));
+      expect((await modelport('deploy', 'cloud-run', 'models/iris', '--image', image('1'), '-o', 'cloud-run')).code).toBe(0);
+      accepted(join(folder, 'cloud-run', 'service.yaml'));
+    });
+  });
+
+  describe('pipelines', () => {
+    it('of GitHub please actionlint', async () => {
+      const { code, stderr } = await modelport('ci', 'github', 'models', '--image', image('1').replace(/:1$/, ''), '--target', 'kubernetes', '--gate', '--max-latency 10s');
+      expect(code, stderr).toBe(0);
+      expect(runProgram(cluster.program('actionlint'), ['-no-color', '.github/workflows/models.yml'], { cwd: folder })).toBe('');
+    });
+
+    it('build, push and deploy by their own commands', () => {
+      const { jobs } = parse(readFileSync(join(folder, '.github/workflows/models.yml'), 'utf8')) as { jobs: Record<string, { steps: { name?: string; run?: string }[] }> };
+      const command = (job: string, name: string): string => jobs[job]!.steps.find((step) => step.name?.startsWith(name) === true)!.run!;
+      mkdirSync(join(folder, 'bin'));
+      writeFileSync(join(folder, 'bin/modelport'), `#!/bin/sh\nexec ${process.execPath} ${cli} "$@"\n`, { mode: 0o755 });
+      const environment = { ...process.env, PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, TAG: 'c0ffee', RUNNER_TEMP: folder, KUBECONFIG_CONTENT: readFileSync(cluster.kubeconfig, 'utf8') };
+      for (const [job, name] of [['push', 'Build'], ['push', 'Push'], ['deploy', 'Deploy']] as const) execFileSync('bash', ['-e', '-o', 'pipefail', '-c', command(job, name)], { cwd: folder, env: environment, stdio: 'pipe' });
+      expect(cluster.kubectl('-n', 'default', 'get', 'deployment', 'iris', '-o', 'jsonpath={.spec.template.spec.containers[0].image} {.status.availableReplicas}')).toBe(`${image('c0ffee')} 2`);
+    });
   });
 });
+
+function hasGo(): boolean {
+  try {
+    execFileSync('go', ['version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The folder of a module's files. */
+function goModule(module: string): string {
+  const { Dir } = JSON.parse(execFileSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8', cwd: tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] })) as { Dir: string };
+  return Dir;
+}
