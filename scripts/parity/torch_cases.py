@@ -72,7 +72,7 @@ def randomize(module: nn.Module) -> None:
             part.running_mean.normal_(0, 0.1)
             part.running_var.uniform_(0.6, 1.4)
     for name, parameter in module.named_parameters():
-        if parameter.is_floating_point() and parameter.numel() > 0 and parameter.numel() < 1_000_000 and bool((parameter == parameter.flatten()[0]).all()):
+        if parameter.is_floating_point() and parameter.numel() > 0 and parameter.numel() < 5_000_000 and bool((parameter == parameter.flatten()[0]).all()):
             parameter.add_(torch.randn_like(parameter) * 0.05)
 
 
