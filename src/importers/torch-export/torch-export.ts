@@ -14,7 +14,7 @@ import { openExportArchive } from './archive.ts';
 import { buildProgram } from './build-program.ts';
 import { readProgram } from './program.ts';
 
-export const torchExport: Importer = { name: 'torch-export', version: 1, accepts, import: importProgram };
+export const torchExport: Importer = { name: 'torch-export', version: 2, accepts, import: importProgram };
 
 /** The names of an archive's first members stand at its beginning, those of all at its end: the first are weights, in a folder of the archive's own. */
 function accepts(start: Uint8Array): boolean {

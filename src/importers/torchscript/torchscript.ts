@@ -10,7 +10,7 @@ import { writeModelFile } from '../../onnx/write-model-file.ts';
 import { importProgram } from './import-program.ts';
 import { ScriptArchive, looksLikeTorchScript } from './script-archive.ts';
 
-export const torchScript: Importer = { name: 'torchscript', version: 1, accepts: looksLikeTorchScript, import: importModel };
+export const torchScript: Importer = { name: 'torchscript', version: 2, accepts: looksLikeTorchScript, import: importModel };
 
 async function importModel(artifact: Artifact, directory: string, options: ImportOptions = {}): Promise<Artifact> {
   const path = join(artifact.directory, artifact.main);
