@@ -60,7 +60,7 @@ Examples:
   modelport test ./models/iris --golden cases.json --update
   modelport test ./models/iris --labelled holdout.csv --min-accuracy 0.95
   modelport test ./models --max-latency 20ms --max-size 100MB --junit report.xml
-  modelport test ./models/iris --previous http://models.example.com --max-changed 0.02
+  modelport test ./models/iris --previous http://models.example.com
 `,
     )
     .action(async (path: string | undefined, flags: TestFlags) => {

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const commandNames = ['serve', 'inspect', 'import', 'predict', 'bench', 'build', 'push', 'pull', 'login', 'logout', 'store', 'init', 'example', 'types', 'completion', 'help'];
+const commandNames = ['serve', 'inspect', 'import', 'predict', 'bench', 'test', 'build', 'push', 'pull', 'deploy', 'ci', 'login', 'logout', 'store', 'init', 'example', 'types', 'completion', 'help'];
 
 describe.skipIf(!installed('bash'))('bash', () => {
   /** What is offered for the last of the words, as readline splits them. */
