@@ -56,7 +56,7 @@ Examples:
   modelport deploy docker ./models --image me/app:1 --apply
   modelport deploy compose --image me/app:1 --replicas 3 -o deploy
   modelport deploy systemd /srv/models --name models
-  modelport deploy kubernetes ./models --image ghcr.io/me/app:1 --max-replicas 5 -o deploy
+  modelport deploy kubernetes ./models --image ghcr.io/me/app:1 -o deploy
   modelport deploy kubernetes ./models --image ghcr.io/me/app:2 --apply
   modelport deploy kubernetes --name app --rollback
   modelport deploy kubernetes --image ghcr.io/me/app:2 --format helm -o chart
