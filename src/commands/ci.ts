@@ -43,7 +43,7 @@ export function ciCommand(): Command {
       `
 Examples:
   modelport ci github ./models --image ghcr.io/me/app
-  modelport ci github ./models --image ghcr.io/me/app --gate "--max-latency 20ms" --target kubernetes --namespace shop
+  modelport ci github ./models --image ghcr.io/me/app --namespace shop
   modelport ci gitlab ./models app.ts --image registry.gitlab.com/me/app
   modelport ci jenkins ./models --image registry.example.com/me/app --stdout
 `,
