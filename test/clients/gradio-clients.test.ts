@@ -120,7 +120,7 @@ describe('with an API key', () => {
   afterAll(async () => running.stop());
 
   test('@gradio/client sends it as a header of its own, or as its token', async () => {
-    await expect(Client.connect(running.url)).rejects.toThrow('Login credentials are required');
+    await expect(Client.connect(running.url)).rejects.toThrow('an API key is needed');
     for (const options of [{ headers: { 'x-api-key': key } }, { headers: { Authorization: `Bearer ${key}` } }, { token: key as `hf_${string}` }]) {
       const app = await Client.connect(running.url, options);
       expect((await app.predict<unknown[]>('/parts.words', ['a b'])).data).toEqual(['a b']);

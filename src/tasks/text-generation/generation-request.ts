@@ -34,7 +34,7 @@ export function readSettings(fields: Fields, defaults: Defaults, most: number): 
 }
 
 function readStops(value: unknown): readonly string[] {
-  if (value === undefined || value === null || value === '') return [];
+  if (value === undefined || value === '') return [];
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (list.length > mostStops) throw new ModelportError('INVALID_VALUE', `stop has ${list.length} texts, more than ${mostStops}`, { at: 'stop' });
   return list.map((stop) => {

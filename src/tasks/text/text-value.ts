@@ -32,7 +32,7 @@ export function readText(fields: Fields, name: string): string {
 }
 
 export function readOptionalText(fields: Fields, name: string): string | undefined {
-  return fields[name] === undefined || fields[name] === null || fields[name] === '' ? undefined : readText(fields, name);
+  return fields[name] === undefined || fields[name] === '' ? undefined : readText(fields, name);
 }
 
 /** One text or several; the second says which it was. */
@@ -46,7 +46,7 @@ export function readTexts(fields: Fields, name: string, most: number): { readonl
 /** A whole number; forms send it as text. */
 export function readCount(fields: Fields, name: string, otherwise: number, least: number, most: number): number {
   const value = fields[name];
-  if (value === undefined || value === null || value === '') return Math.min(otherwise, most);
+  if (value === undefined) return Math.min(otherwise, most);
   const count = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
   if (typeof count !== 'number' || !Number.isInteger(count) || count < least || count > most) {
     throw new ModelportError('INVALID_VALUE', `${name} is ${JSON.stringify(value)?.slice(0, 80)}: write a whole number from ${least} to ${most}`, { at: name });
@@ -56,7 +56,7 @@ export function readCount(fields: Fields, name: string, otherwise: number, least
 
 export function readNumber(fields: Fields, name: string, otherwise: number, least: number, most: number): number {
   const value = fields[name];
-  if (value === undefined || value === null || value === '') return otherwise;
+  if (value === undefined) return otherwise;
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof number !== 'number' || !(number >= least && number <= most)) throw new ModelportError('INVALID_VALUE', `${name} is ${JSON.stringify(value)?.slice(0, 80)}: write a number from ${least} to ${most}`, { at: name });
   return number;
@@ -64,7 +64,7 @@ export function readNumber(fields: Fields, name: string, otherwise: number, leas
 
 export function readBoolean(fields: Fields, name: string, otherwise: boolean): boolean {
   const value = fields[name];
-  if (value === undefined || value === null || value === '') return otherwise;
+  if (value === undefined) return otherwise;
   if (value === true || value === 'true') return true;
   if (value === false || value === 'false') return false;
   throw new ModelportError('INVALID_VALUE', `${name} is ${JSON.stringify(value)?.slice(0, 80)}: write true or false`, { at: name });
@@ -72,7 +72,7 @@ export function readBoolean(fields: Fields, name: string, otherwise: boolean): b
 
 export function readChoice<Choice extends string>(fields: Fields, name: string, otherwise: Choice, choices: readonly Choice[]): Choice {
   const value = fields[name];
-  if (value === undefined || value === null || value === '') return otherwise;
+  if (value === undefined) return otherwise;
   const found = choices.find((choice) => choice === value);
   if (found === undefined) throw new ModelportError('INVALID_VALUE', `${name} is ${JSON.stringify(value)?.slice(0, 80)}: write one of ${choices.join(', ')}${typeof value === 'string' ? didYouMean(value, choices) : ''}`, { at: name });
   return found;
