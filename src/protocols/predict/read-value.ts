@@ -13,7 +13,7 @@ export async function readValue(request: HttpRequest, properties: readonly Input
   const header = request.headers['content-type'];
   const contentType = (Array.isArray(header) ? header[0] : header) ?? '';
   const mediaType = contentType.split(';', 1)[0]!.trim().toLowerCase();
-  if (mediaType === 'application/json' || mediaType.endsWith('+json') || mediaType === 'text/json') return withQuery(await parseJson(body), request, properties);
+  if (mediaType === 'application/json' || mediaType.endsWith('+json') || mediaType === 'text/json') return withQuery(asObject(await parseJson(body), properties), request, properties);
   if (mediaType === 'multipart/form-data') return withQuery(await readMultipart(body, contentType, properties), request, properties);
   const file = fileProperty(properties);
   if (/^(image|audio|video)\//.test(mediaType) || mediaType === 'application/octet-stream') {
@@ -22,7 +22,7 @@ export async function readValue(request: HttpRequest, properties: readonly Input
     return withQuery({ [file.name]: body }, request, properties);
   }
   // curl says `application/x-www-form-urlencoded` of whatever it is given; what looks like JSON is JSON.
-  if (looksLikeJson(body)) return withQuery(await parseJson(body), request, properties);
+  if (looksLikeJson(body)) return withQuery(asObject(await parseJson(body), properties), request, properties);
   if (mediaType === 'application/x-www-form-urlencoded') return fieldsValue(new URLSearchParams(new TextDecoder().decode(body)), properties);
   if (body.length === 0) {
     if (request.query !== '') return fieldsValue(new URLSearchParams(request.query), properties);
@@ -30,11 +30,24 @@ export async function readValue(request: HttpRequest, properties: readonly Input
   }
   if (mediaType === '' && file !== undefined) return withQuery({ [file.name]: body }, request, properties);
   if (mediaType === 'text/plain') {
-    const texts = properties.filter((property) => property.required && property.types.includes('string') && !property.file);
+    const texts = textProperties(properties);
     if (texts.length === 1 && !isUtf8(body)) throw new ModelportError('INVALID_REQUEST', 'the request body is not UTF-8 text: say it in UTF-8', { at: 'body' });
     if (texts.length === 1) return { [texts[0]!.name]: new TextDecoder().decode(body) };
   }
   throw unsupported(mediaType, properties);
+}
+
+/** A text alone is a file's address or base64 at most: for fields that are texts the schema wants an object, and `text/plain` takes the text. */
+function asObject(value: unknown, properties: readonly InputProperty[]): unknown {
+  const texts = typeof value === 'string' ? textProperties(properties) : [];
+  if (texts.length > 0 && !properties.some((property) => property.file)) {
+    throw new ModelportError('INVALID_VALUE', `the value is a string: send an object with the field '${texts[0]!.name}'${texts.length === 1 ? ', or the text itself (Content-Type: text/plain)' : ''}`);
+  }
+  return value;
+}
+
+function textProperties(properties: readonly InputProperty[]): readonly InputProperty[] {
+  return properties.filter((property) => property.required && property.types.includes('string') && !property.file);
 }
 
 /** Options beside a body that is one thing: `?topK=3`. Members of the body win. */

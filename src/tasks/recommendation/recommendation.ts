@@ -151,7 +151,7 @@ function readList(value: unknown, at: string): readonly unknown[] {
 }
 
 function inputSchema(users: Catalogue, items: Catalogue, itemCount: number | undefined, topK: number): JsonSchema {
-  const list = { type: 'array', items: codeSchema(items), uniqueItems: true };
+  const list = { type: 'array', items: codeSchema(items) };
   return {
     type: 'object',
     properties: {
