@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { ModelportError } from '../errors.ts';
 import { createTensor, datatypes, elementCount, type Datatype, type NumericArray, type Tensor } from '../tensor.ts';
-import { sniffMediaType } from './media-type.ts';
+import { mediaTypeOfBytes } from '../lib/media-type.ts';
 
 /** Bytes of a file. As JSON it is a data URL. */
 export interface FileBytes extends Uint8Array {
@@ -88,7 +88,7 @@ function asFile(bytes: Uint8Array, mediaType: string | undefined): FileBytes {
   const marked = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Object.defineProperties(marked, {
     mediaType: { value: mediaType },
-    toJSON: { value: () => `data:${mediaType ?? sniffMediaType(bytes)};base64,${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')}` },
+    toJSON: { value: () => `data:${mediaType ?? mediaTypeOfBytes(bytes)};base64,${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')}` },
   });
 }
 

@@ -13,7 +13,7 @@ const testRuntimes = { NODE_OPTIONS: `--import=${new URL('./setup/test-runtimes.
 
 describe.skipIf(skipUnless('schemathesis', python))('schemathesis finds no fault', () => {
   test.each([
-    { name: 'the example models', args: ['iris', 'iris-scale', 'iris-classify', 'iris-ensemble', 'digits'].map((model) => join('examples/models', model)), environment: {}, durationS: 50, operations: 20 },
+    { name: 'the example models', args: ['examples/models'], environment: {}, durationS: 50, operations: 20 },
     {
       name: 'models of every datatype, with a state, with several answers',
       args: ['datatypes', 'running_sum', 'scores', 'repeat_int32'].map((model) => join(clientModels, 'more', model)),

@@ -1,7 +1,7 @@
 /** A stored file as an answer: whole, or the range of it that players ask for. */
 import type { HttpRequest, HttpResponse } from '../../protocol.ts';
 import type { StoredFile } from './file-store.ts';
-import { anyMediaType, mediaTypeOfBytes, mediaTypeOfName } from './media-type.ts';
+import { anyMediaType, mediaTypeOfBytes, mediaTypeOfName } from '../../lib/media-type.ts';
 
 export function answerFile({ name, bytes }: StoredFile, { headers: asked }: HttpRequest): HttpResponse {
   const byName = mediaTypeOfName(name);

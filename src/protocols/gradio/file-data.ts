@@ -2,7 +2,7 @@
 import { ModelportError } from '../../errors.ts';
 import type { JsonSchema } from '../../model.ts';
 import type { FileStore } from './file-store.ts';
-import { anyMediaType, extensionOf, mediaTypeOfBytes, mediaTypeOfName } from './media-type.ts';
+import { anyMediaType, extensionOf, mediaTypeOfBytes, mediaTypeOfName } from '../../lib/media-type.ts';
 import { isRecord } from './schema.ts';
 
 export interface FileData {
