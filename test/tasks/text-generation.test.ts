@@ -166,6 +166,16 @@ describe('what ends an answer', () => {
   });
 });
 
+it('the default is what fits, also where a form or client sends it; another number that does not fit is refused', async () => {
+  const { properties } = together.signature.predict!.input as { properties: { maxTokens: { default: number; maximum: number } } };
+  expect(properties.maxTokens).toMatchObject({ default: 47, maximum: 47 });
+  const prompt = 'The quick brown fox';
+  const cut = await ask<{ promptTokens: number; text: string }>(together, { prompt, temperature: 2, seed: 1 });
+  expect(cut.promptTokens).toBeGreaterThan(1);
+  for (const maxTokens of [47, '47']) expect(await ask(together, { prompt, temperature: 2, seed: 1, maxTokens })).toEqual(cut);
+  await expect(ask(together, { prompt, maxTokens: 46 })).rejects.toMatchObject({ code: 'INVALID_VALUE', at: 'maxTokens' });
+});
+
 describe('chance', () => {
   it('the same seed gives the same text, another one another', async () => {
     const say = async (seed: number): Promise<string> => (await ask<{ text: string }>(together, { prompt: 'The', temperature: 2, seed, maxTokens: 12 })).text;

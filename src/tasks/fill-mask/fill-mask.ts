@@ -105,6 +105,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
                 properties: { token: { type: 'string' }, score: { type: 'number', minimum: 0, maximum: 1 }, tokenId: { type: 'integer' }, text: { type: 'string', description: 'The text with this word in its place.' } },
                 required: ['token', 'score', 'tokenId', 'text'],
               },
+              'x-modelport': { widget: 'labels', label: 'token' },
             },
           },
         },

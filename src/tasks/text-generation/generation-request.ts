@@ -17,10 +17,15 @@ export type Defaults = { readonly [Name in Exclude<(typeof settingNames)[number]
 const longestStop = 1000;
 const mostStops = 16;
 
-/** Throws `INVALID_VALUE` naming the field. `most`: tokens that there is room for. */
+/**
+ * Throws `INVALID_VALUE` naming the field. `most`: tokens that there is room for. The default is cut to that, also where it is sent:
+ * forms and Gradio's clients send defaults.
+ */
 export function readSettings(fields: Fields, defaults: Defaults, most: number): GenerationSettings {
+  const given = fields['maxTokens'];
+  const isDefault = given === undefined || given === defaults.maxTokens || given === String(defaults.maxTokens);
   return {
-    maxTokens: readCount(fields, 'maxTokens', defaults.maxTokens, 1, most),
+    maxTokens: isDefault ? Math.min(defaults.maxTokens, most) : readCount(fields, 'maxTokens', defaults.maxTokens, 1, most),
     stops: readStops(fields['stop']),
     sampling: {
       temperature: readNumber(fields, 'temperature', defaults.temperature, 0, 100),

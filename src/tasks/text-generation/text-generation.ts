@@ -17,7 +17,7 @@ import { StepBatching } from './step-batching.ts';
 import { TextAssembly } from './text-assembly.ts';
 
 export const options = z.strictObject({
-  maxTokens: z.int().min(1).max(1_000_000).optional().describe('How many tokens are added where the request does not say. Default: 128.'),
+  maxTokens: z.int().min(1).max(1_000_000).optional().describe('How many tokens are added where the request does not say, or as many as there is room for. Default: 128.'),
   contextTokens: z.int().min(2).max(10_000_000).optional().describe('Most tokens of prompt and answer together. Default: as many as the model takes.'),
   temperature: z.number().min(0).max(100).optional().describe('0 always takes the likeliest token; larger numbers leave more to chance. Default: 0.'),
   topK: z.int().min(0).max(1_000_000).optional().describe('Only so many likeliest tokens are considered; 0: all. Default: 0.'),
@@ -31,6 +31,9 @@ export type Options = z.infer<typeof options>;
 export const textGeneration: Task<Options> = { name: 'text-generation', options, detect, prepare: prepareTokenizer, lift };
 
 const usualStreams = 32;
+const usualTokens = 128;
+/** Stands for a model that says nothing of its context. */
+const longestContext = 1_000_000;
 
 function detect({ signature, artifact }: TaskFacts): { readonly options: Options; readonly reason: string } | undefined {
   if (!hasTokenizer(artifact)) return undefined;
@@ -51,12 +54,14 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const plan = findCachePlan(model.signature);
   if (plan === undefined) throw new ModelportError('INVALID_CONFIG', "text-generation needs a model with the input input_ids, the output logits [batch, tokens, vocabulary], and past_key_values.N.key and .value for each present.N.key and .value", { at: 'task' });
   const tokenizer = openTokenizer(facts.artifact, facts.prepared);
-  const context = Math.min(given.contextTokens ?? Infinity, tokenizer.maxTokens ?? Infinity, 1_000_000);
+  const context = Math.min(given.contextTokens ?? Infinity, tokenizer.maxTokens ?? Infinity, longestContext);
   const endIds = endTokens(facts, tokenizer.special.end);
   const mostRows = Math.min(given.streams ?? usualStreams, Math.max(1, model.signature.batch.maxSize));
   const shared = plan.mixesLengths && mostRows > 1 ? new StepBatching(model, plan, mostRows) : undefined;
   const alone = new Set<StepBatching>();
-  const defaults = { maxTokens: given.maxTokens ?? 128, temperature: given.temperature ?? 0, topK: given.topK ?? 0, topP: given.topP ?? 1, repetitionPenalty: given.repetitionPenalty ?? 1 };
+  // Of a context, the prompt has one token at least.
+  const mostTokens = context - 1;
+  const defaults = { maxTokens: Math.min(given.maxTokens ?? usualTokens, mostTokens), temperature: given.temperature ?? 0, topK: given.topK ?? 0, topP: given.topP ?? 1, repetitionPenalty: given.repetitionPenalty ?? 1 };
 
   async function* events(prompt: string, settingsOf: (room: number) => GenerationSettings, call: Call): AsyncGenerator<TokenEvent> {
     const encoding = await tokenizer.encode(prompt, {}, call, 'prompt');
@@ -129,7 +134,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   }
 
   return {
-    signature: { ...model.signature, predict: { task: textGeneration.name, input: inputSchema(defaults), output: outputSchema, examples: readExamples(facts.examples, facts.directory ?? facts.artifact.directory) } },
+    signature: { ...model.signature, predict: { task: textGeneration.name, input: inputSchema(defaults, context === longestContext ? undefined : mostTokens), output: outputSchema, examples: readExamples(facts.examples, facts.directory ?? facts.artifact.directory) } },
     infer: (request, call) => model.infer!(request, call),
     ...(model.stream === undefined ? {} : { stream: (request, call) => model.stream!(request, call) }),
     generate,
@@ -151,13 +156,13 @@ function endTokens({ artifact }: TaskFacts, otherwise: number | undefined): Read
   return new Set(otherwise === undefined ? [] : [otherwise]);
 }
 
-function inputSchema(defaults: Readonly<Record<string, number>>): JsonSchema {
+function inputSchema(defaults: Readonly<Record<string, number>>, mostTokens: number | undefined): JsonSchema {
   const advanced = { 'x-modelport': { advanced: true } };
   return {
     type: 'object',
     properties: {
       prompt: textSchema('Prompt', 'The text to continue.'),
-      maxTokens: { type: 'integer', title: 'Most tokens', minimum: 1, default: defaults['maxTokens'], description: 'How many tokens are added at most.' },
+      maxTokens: { type: 'integer', title: 'Most tokens', minimum: 1, ...(mostTokens === undefined ? {} : { maximum: mostTokens }), default: defaults['maxTokens'], description: `How many tokens are added at most. The default is cut to what the model reads together with the prompt${mostTokens === undefined ? '' : `, ${mostTokens + 1} tokens`}.` },
       temperature: { type: 'number', title: 'Temperature', minimum: 0, maximum: 2, default: defaults['temperature'], description: '0 always takes the likeliest token; larger numbers leave more to chance.', 'x-modelport': { widget: 'slider' } },
       topK: { type: 'integer', title: 'Top k', minimum: 0, default: defaults['topK'], description: 'Only so many likeliest tokens are considered; 0: all.', ...advanced },
       topP: { type: 'number', title: 'Top p', exclusiveMinimum: 0, maximum: 1, default: defaults['topP'], description: 'Only the likeliest tokens whose probabilities add up to this are considered.', ...advanced },
