@@ -13,7 +13,8 @@ import { python, pythonPath } from './setup/python.ts';
 const served = [
   'examples/models/iris',
   'examples/models/digits',
-  ...['text-generation', 'text-classification', 'token-classification'].map((task) => `test/fixtures/text/${task}`),
+  ...['text-generation', 'text-classification', 'token-classification', 'fill-mask', 'zero-shot-classification'].map((task) => `test/fixtures/text/${task}`),
+  ...['detr', 'segformer'].map((model) => `test/fixtures/tasks/models/${model}`),
   'test/clients/gradio/app.ts',
 ];
 const folder = mkdtempSync(join(tmpdir(), 'modelport-gradio-clients-'));
@@ -59,6 +60,22 @@ describe('@gradio/client', () => {
     expect(await dataOf('/parts.greet', { name: 'Ada', loud: true })).toEqual(['HELLO ADA', 9]);
     expect(await dataOf('/parts.greet', ['Ada', 2])).toEqual(['Hello Ada, Hello Ada', 20]);
     await expect(app.predict('/parts.greet', {})).rejects.toThrow('No value provided for required parameter: name');
+  });
+
+  test('gets labels, and pictures with what was found in them', async () => {
+    const photo = readFileSync(join(root, 'test/fixtures/images/photo.jpg'));
+    const { named_endpoints: named } = await app.view_api();
+    const componentsOf = (name: string): unknown[] => named[name]!.returns.map(({ component }: { readonly component: string }) => component);
+    expect(['/detr', '/segformer', '/fill-mask', '/zero-shot-classification'].map(componentsOf)).toEqual([['Annotatedimage', 'Json'], ['Annotatedimage', 'Json'], ['Label', 'Textbox', 'Json'], ['Label']]);
+    for (const name of ['/detr', '/segformer']) {
+      const [{ image, annotations }, found] = (await dataOf(name, name === '/detr' ? [photo, 0.1] : [photo])) as [{ image: { url: string }; annotations: { label: string; image: { url: string } }[] }, { label: string }[]];
+      expect(Buffer.from(await (await fetch(image.url)).arrayBuffer()).equals(photo)).toBe(true);
+      expect(annotations.length).toBeGreaterThan(0);
+      expect(annotations.map(({ label }) => label)).toEqual(found.map(({ label }) => label));
+      expect((await fetch(annotations[0]!.image.url)).headers.get('content-type')).toBe('image/png');
+    }
+    expect((await dataOf('/fill-mask', { text: 'I [MASK] it', topK: 3 }))[0]).toMatchObject({ label: expect.any(String) as string, confidences: { length: 3 } });
+    expect((await dataOf('/zero-shot-classification', { text: 'A film.', labels: ['sport', 'cinema'] }))[0]).toMatchObject({ confidences: { length: 2 } });
   });
 
   test('streams text and values, the last one twice: as it came and as the result', async () => {

@@ -137,6 +137,12 @@ function bytesOfText(text: string): (Uint8Array & { readonly mediaType?: string 
   return bytes.length === 0 ? undefined : Object.defineProperty(new Uint8Array(bytes), 'mediaType', { value: head?.[1] });
 }
 
+/** Of a file in a value: bytes, a data URL or base64 text. Undefined where it is none. */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  if (value instanceof Uint8Array) return value.length === 0 ? undefined : value;
+  return typeof value === 'string' ? bytesOfText(value) : undefined;
+}
+
 /** Values without a form of their own: bytes and data URLs of media become files, wherever they are; big integers text. */
 export async function toWire(value: unknown, label: string, files: JobFiles): Promise<unknown> {
   if (value instanceof Uint8Array) return files.write(value, label);

@@ -1,7 +1,8 @@
 /** The answer of an endpoint as the outputs of a Gradio function: one value, or one for each member of an object. */
 import type { PredictSignature } from '../../model.ts';
-import { answerComponent, componentOf, toWire, type Component } from './components.ts';
+import { answerComponent, bytesOf, componentOf, type Component } from './components.ts';
 import { fileDataSchema, type JobFiles } from './file-data.ts';
+import { drawBoxes, drawMasks, type Box } from './marks.ts';
 import { firstAlternative, isRecord, itemShape, membersOf, shapeOf, type Member, type Shape } from './schema.ts';
 
 export interface Output {
@@ -51,20 +52,26 @@ const labelComponent = answerComponent(
   'dict(label: str, confidences: list[dict(label: str, confidence: float)] | None)',
 );
 
-/** `{label, score, labels: [{label, score}]}`, or each label's score by its name: label and score are said in it again. */
+/**
+ * `{label, score, labels: [{label, score}]}`, or each label's score by its name: label and score are said in it again. Of a list of
+ * such lists (a text with several gaps) the first is a label, and all are told beside it.
+ */
 function asLabel(members: readonly Member[]): readonly Output[] | undefined {
-  const found = withWidget(members, 'labels');
+  const found = withWidget(members, 'labels') ?? members.find(({ shape }) => itemShape(shape)?.hints['widget'] === 'labels');
   if (found === undefined) return undefined;
-  const key = typeof found.shape.hints['label'] === 'string' ? found.shape.hints['label'] : 'label';
-  const byName = found.shape.types.includes('object');
-  if (!byName && !itemsHave(found, key, 'score')) return undefined;
-  const others = members.filter((each) => each !== found && each.required && each.name !== 'label' && each.name !== 'score');
+  const isList = found.shape.hints['widget'] !== 'labels';
+  const shape = isList ? itemShape(found.shape)! : found.shape;
+  const key = typeof shape.hints['label'] === 'string' ? shape.hints['label'] : 'label';
+  const byName = shape.types.includes('object');
+  if (!byName && !itemsHave({ shape }, key, 'score')) return undefined;
+  const others = members.filter((each) => (isList || each !== found) && each.required && each.name !== 'label' && each.name !== 'score');
   const label: Output = {
     label: 'label',
     description: describe(found.shape),
     component: labelComponent,
     write: async (answer) => {
-      const given = member(answer, found.name);
+      const whole = member(answer, found.name);
+      const given = isList && Array.isArray(whole) ? (whole[0] as unknown) : whole;
       const scored = byName && isRecord(given) ? Object.entries(given).map(([name, confidence]) => ({ label: name, confidence })) : items(given).map((item) => ({ label: item[key] ?? null, confidence: item['score'] ?? null }));
       const confidences = scored.toSorted((left, right) => Number(right.confidence) - Number(left.confidence));
       return { label: member(answer, 'label') ?? confidences[0]?.label ?? null, confidences };
@@ -117,11 +124,14 @@ const annotatedImageComponent = answerComponent(
   'dict(image: filepath, annotations: list[dict(image: filepath, label: str)])',
 );
 
-/** `{segments: [{label, mask, …}]}` of a picture: the picture with a mask a segment, and what else is known of them. */
+/** Things in a picture, each with a mask or a box: the picture with a mark a thing, and what else is known of them. */
 function asAnnotatedImage(members: readonly Member[]): readonly Output[] | undefined {
-  const found = withWidget(members, 'masks');
-  const picture = found?.shape.hints['image'];
-  if (found === undefined || typeof picture !== 'string' || !itemsHave(found, 'label', 'mask')) return undefined;
+  const found = withWidget(members, 'masks') ?? withWidget(members, 'boxes');
+  if (found === undefined) return undefined;
+  const { widget, image: picture, label: named } = found.shape.hints;
+  const place = widget === 'masks' ? 'mask' : 'box';
+  const name = typeof named === 'string' ? named : 'label';
+  if (typeof picture !== 'string' || !itemsHave(found, name, place)) return undefined;
   const facts = componentOf(shapeOf({ type: 'array' }), 'output');
   return [
     {
@@ -129,18 +139,25 @@ function asAnnotatedImage(members: readonly Member[]): readonly Output[] | undef
       description: describe(found.shape),
       component: annotatedImageComponent,
       write: async (answer, input, files) => {
-        const given = member(input, picture);
-        const image = given instanceof Uint8Array ? await files.write(given, picture) : await toWire(given, picture, files);
-        const annotations = await Promise.all(items(member(answer, found.name)).map(async ({ label, mask }) => ({ image: await toWire(mask, 'mask', files), label })));
-        return { image: isRecord(image) ? image : null, annotations };
+        const bytes = bytesOf(member(input, picture));
+        const things = items(member(answer, found.name));
+        const marks = bytes === undefined ? [] : place === 'mask' ? await drawMasks(things.map(({ mask }) => bytesOf(mask) ?? new Uint8Array(0))) : await drawBoxes(bytes, things.map(({ box }) => box as Box));
+        const annotations = await Promise.all(
+          things.flatMap((thing, index) => {
+            const mark = marks[index] ?? (place === 'mask' ? bytesOf(thing['mask']) : undefined);
+            return mark === undefined ? [] : [files.write(mark, 'mask', 'image/png').then((image) => ({ image, label: String(thing[name]) }))];
+          }),
+        );
+        return { image: bytes === undefined ? null : await files.write(bytes, picture), annotations };
       },
     },
     {
       label: found.name,
-      description: 'The same without masks.',
+      description: place === 'mask' ? 'The same without masks.' : describe(found.shape),
       component: facts,
       write: async (answer, _input, files) => facts.write(items(member(answer, found.name)).map(({ mask: _mask, ...others }) => others), found.name, files),
     },
+    ...members.filter((each) => each !== found && each.required).map(memberOutput),
   ];
 }
 
@@ -148,7 +165,7 @@ function withWidget(members: readonly Member[], widget: string): Member | undefi
   return members.find(({ shape }) => shape.hints['widget'] === widget);
 }
 
-function itemsHave({ shape }: Member, ...names: readonly string[]): boolean {
+function itemsHave({ shape }: Pick<Member, 'shape'>, ...names: readonly string[]): boolean {
   const item = itemShape(shape);
   const known = item === undefined ? undefined : membersOf(item)?.map(({ name }) => name);
   return known !== undefined && names.every((name) => known.includes(name));

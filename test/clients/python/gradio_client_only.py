@@ -64,6 +64,35 @@ def test_text_tasks(client):
     assert sum(piece["class_or_confidence"] is not None for piece in pieces) == len(entities)
 
 
+def test_labels_of_words_and_of_given_labels(client):
+    label, best, gaps = client.predict("I [MASK] it, [MASK]", topK=3, api_name="/fill-mask")
+    assert len(label["confidences"]) == 3 and [word["token"] for word in gaps[0]] == [each["label"] for each in label["confidences"]]
+    assert len(gaps) == 2 and best == gaps[0][0]["text"]
+    label = client.predict("A film.", ["sport", "cinema"], api_name="/zero-shot-classification")
+    assert {each["label"] for each in label["confidences"]} == {"sport", "cinema"} and label["label"] == label["confidences"][0]["label"]
+
+
+def test_what_is_found_in_a_picture_is_marked_in_it(client):
+    photo = ROOT / "test/fixtures/images/photo.jpg"
+    info = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
+    for name, arguments in (("/detr", (0.1,)), ("/segformer", ())):
+        assert [each["component"] for each in info[name]["returns"]] == ["Annotatedimage", "Json"]
+        annotated, found = client.predict(handle_file(photo), *arguments, api_name=name)
+        assert Path(annotated["image"]).read_bytes() == photo.read_bytes()
+        assert len(found) > 0 and [each["label"] for each in annotated["annotations"]] == [each["label"] for each in found]
+        for each in annotated["annotations"]:
+            # As large as the picture.
+            assert struct.unpack(">II", Path(each["image"]).read_bytes()[16:24]) == jpeg_size(photo.read_bytes())
+
+
+def jpeg_size(data):
+    at = 2
+    while data[at + 1] not in (0xC0, 0xC2):
+        at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
+    height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+    return width, height
+
+
 def test_text_generation_grows(client):
     job = client.submit("hello", maxTokens=8, temperature=0, api_name="/text-generation")
     text, reason, prompt_tokens, tokens = job.result()
@@ -147,7 +176,7 @@ def test_several_jobs_at_once(client):
 
 
 def test_progress_is_told(client):
-    job = client.submit(10, api_name="/parts.work")
+    job = client.submit(60, api_name="/parts.work")
     seen = []
     while not job.done():
         progress = job.status().progress_data
@@ -155,7 +184,7 @@ def test_progress_is_told(client):
             seen.append((progress[0].progress, progress[0].desc))
         time.sleep(0.005)
     assert job.result() == "done"
-    assert seen and all(description == f"step {round(fraction * 10)}" for fraction, description in seen)
+    assert seen and all(description == f"step {round(fraction * 60)}" for fraction, description in seen)
 
 
 def test_many_calls_in_a_row(client):

@@ -1,5 +1,6 @@
 /** Which component a schema becomes, how values go there and back, and what changed between two. */
-import { expect, test } from 'vitest';
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../../src/endpoint.ts';
 import { getEndpoint } from '../../../src/endpoint.ts';
 import type { JsonSchema, PredictSignature } from '../../../src/model.ts';
@@ -90,6 +91,58 @@ test('answers become outputs', async () => {
   const [image, facts] = (await outputsOf({ task: 'image-segmentation', output: objectSchema({ segments: masks }) }, { segments: [{ label: 'cat', share: 1, mask: 'data:image/png;base64,iVBORw0KGgo=' }] }, { image: pixel })) as [unknown[], unknown[]];
   expect(image).toEqual(['image', 'Annotatedimage', { image: expect.objectContaining({ mime_type: 'image/png' }), annotations: [{ label: 'cat', image: expect.objectContaining({ orig_name: 'mask.png', url: expect.stringMatching(/^http:\/\/here\/gradio_api\/file=0/) }) }] }]);
   expect(facts).toEqual(['segments', 'Json', [{ label: 'cat', share: 1 }]]);
+  const gaps = { type: 'array', items: { type: 'array', items: objectSchema({ token: text, score: number }), 'x-modelport': { widget: 'labels', label: 'token' } } };
+  const words = [[{ token: 'red', score: 0.6 }, { token: 'blue', score: 0.4 }], [{ token: 'car', score: 1 }]];
+  expect(await outputsOf({ task: 'fill-mask', output: objectSchema({ best: text, gaps }) }, { best: 'a red car', gaps: words })).toEqual([
+    ['label', 'Label', { label: 'red', confidences: [{ label: 'red', confidence: 0.6 }, { label: 'blue', confidence: 0.4 }] }],
+    ['best', 'Textbox', 'a red car'],
+    ['gaps', 'Json', words],
+  ]);
+});
+
+describe('marks in a picture', () => {
+  const boxes = (named: object): JsonSchema => ({ type: 'array', items: objectSchema({ label: { type: 'string' }, text: { type: 'string' }, box: { type: 'object' } }), 'x-modelport': { widget: 'boxes', image: 'image', ...named } });
+  type Annotated = { image: { path: string } | null; annotations: { label: string; image: { path: string } }[] };
+  const opacities = async (path: string): Promise<{ width: number; height: number; at: (x: number, y: number) => number }> => {
+    const { data, info } = await sharp(stored.get(path)!).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, at: (x, y) => data[(y * info.width + x) * info.channels + 3]! };
+  };
+
+  test('boxes are pictures as large as it is, turned as it is looked at', async () => {
+    const turned = await sharp({ create: { width: 40, height: 20, channels: 3, background: 'white' } }).jpeg().withMetadata({ orientation: 6 }).toBuffer();
+    const output = objectSchema({ text: { type: 'string' }, lines: boxes({ label: 'text' }) });
+    const answer = { text: 'hello', lines: [{ label: 'x', text: 'hello', box: { xmin: 2, ymin: 5, xmax: 12, ymax: 30 } }, { label: 'x', text: 'out', box: { xmin: -5, ymin: 35, xmax: 90, ymax: 90 } }] };
+    for (const image of [turned, `data:image/jpeg;base64,${turned.toString('base64')}`, turned.toString('base64')]) {
+      const [annotated, facts, text] = (await outputsOf({ task: 'optical-character-recognition', output }, answer, { image })) as [[string, string, Annotated], unknown[], unknown[]];
+      expect(annotated.slice(0, 2)).toEqual(['image', 'Annotatedimage']);
+      expect(Buffer.from(stored.get(annotated[2].image!.path)!).equals(turned)).toBe(true);
+      expect(annotated[2].annotations.map(({ label }) => label)).toEqual(['hello', 'out']);
+      const { width, height, at } = await opacities(annotated[2].annotations[0]!.image.path);
+      expect([width, height]).toEqual([20, 40]);
+      expect([at(1, 10), at(2, 10), at(6, 10), at(11, 10), at(12, 10), at(6, 5), at(6, 29), at(6, 30)]).toEqual([0, 255, 127, 255, 0, 255, 255, 0]);
+      expect((await opacities(annotated[2].annotations[1]!.image.path)).at(19, 39)).toBe(255);
+      expect(facts).toEqual(['lines', 'Json', answer.lines]);
+      expect(text).toEqual(['text', 'Textbox', 'hello']);
+    }
+  });
+
+  test('masks are transparent where nothing is', async () => {
+    const mask = await sharp(Buffer.from([0, 255, 0, 255, 0, 0]), { raw: { width: 3, height: 2, channels: 1 } }).png().toBuffer();
+    const output = objectSchema({ segments: { type: 'array', items: objectSchema({ label: { type: 'string' }, mask: picture }), 'x-modelport': { widget: 'masks', image: 'image' } } });
+    const [[, , value]] = (await outputsOf({ task: 'image-segmentation', output }, { segments: [{ label: 'cat', mask: `data:image/png;base64,${mask.toString('base64')}` }] }, { image: mask })) as [[string, string, Annotated]];
+    const { at } = await opacities(value.annotations[0]!.image.path);
+    expect([at(0, 0), at(1, 0), at(2, 0), at(0, 1), at(1, 1)]).toEqual([0, 255, 0, 255, 0]);
+  });
+
+  test('what is no picture, or no box, is told without marks', async () => {
+    const output = objectSchema({ objects: boxes({}) });
+    const objects = [{ label: 'cat', box: { xmin: 0, ymin: 0, xmax: 1, ymax: 1 } }];
+    expect(await outputsOf({ task: 'object-detection', output }, { objects }, {})).toEqual([['image', 'Annotatedimage', { image: null, annotations: [] }], ['objects', 'Json', objects]]);
+    for (const [image, given] of [[Buffer.from('no picture'), objects], [await sharp({ create: { width: 4, height: 4, channels: 3, background: 'red' } }).png().toBuffer(), [{ label: 'cat' }]]] as const) {
+      const [[, , value]] = (await outputsOf({ task: 'object-detection', output }, { objects: given }, { image })) as [[string, string, Annotated]];
+      expect(value).toMatchObject({ image: { size: image.length }, annotations: [] });
+    }
+  });
 });
 
 test('values of parameters become the input', async () => {
