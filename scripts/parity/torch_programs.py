@@ -158,6 +158,21 @@ class TransformerEncoderCausal(nn.Module):
         return self.layer(x, src_mask=mask)
 
 
+@program(numbers(6, 8), 'recurrent')
+class TransformerEncoderPadded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        padding = x[:, :, 0] > 1.2
+        padding[:, 0] = False
+        causal = torch.ones(x.size(1), x.size(1)).triu(1) > 0
+        y = self.layer(x, src_key_padding_mask=padding)
+        return y, self.layer(x, src_mask=causal), self.layer(x, src_mask=causal, src_key_padding_mask=padding), self.attention(x, x, x, attn_mask=causal, need_weights=False)[0]
+
+
 @program(two((6, 8), (5, 8)), 'recurrent')
 class Transformer(nn.Module):
     def __init__(self):
@@ -514,6 +529,20 @@ class Rounding(nn.Module):
 class Statistics(nn.Module):
     def forward(self, x):
         return x.mean(1), x.std(1), x.var(1, unbiased=False), x.median(1).values, x.norm(dim=1), torch.logsumexp(x, 1), x.prod(1), x.amax(1), x.min(1).indices, x.cumsum(1), (x > 0).any(1), (x > -9).all(1)
+
+
+@program(numbers(4, 2))
+class Repeats(nn.Module):
+    def forward(self, x):
+        times = torch.tensor([2, 0, 3, 1])
+        first = x[:, 0].repeat_interleave(x.size(0), 0)
+        return first, x.repeat_interleave(times, dim=1), x[:, 0].repeat_interleave(torch.arange(x.size(0)), 0), torch.repeat_interleave(times), x.repeat_interleave(torch.tensor([2])), x.repeat_interleave(torch.tensor(3), dim=-1)
+
+
+@program(numbers(5, 3))
+class Cumulative(nn.Module):
+    def forward(self, x):
+        return x.cumprod(1), torch.cumprod(x.double() * 1e200, -1), (x > 0).cumprod(0), x.long().cumprod(2, dtype=torch.float32), x.cumsum(2)
 
 
 @program(numbers(6))

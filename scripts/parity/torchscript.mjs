@@ -189,7 +189,7 @@ function writeTables(results) {
 }
 
 function parse(key) {
-  const match = /^(.*?)(traced|scripted|frozen) (\w+): (.*)$/.exec(key);
+  const match = /^(.*?)(traced|scripted|frozen) ([\w ]+): (.*)$/.exec(key);
   return { section: `${match[3]}, ${match[2]}${match[1] === '' ? '' : ` (${match[1].trim()})`}`, name: match[4] };
 }
 

@@ -81,11 +81,13 @@ def write(key, mode, case):
     singles = []
     for batch, inputs in batches:
         try:
-            own = run(saved, inputs)
+            # Each runs once: what PyTorch does to run it fast the second time takes longer than that.
+            with torch.jit.optimized_execution(False):
+                own = run(saved, inputs)
         except Exception as error:
             singles.append(str(error).strip().splitlines()[-1][:300])
             continue
-        singles.append((own, run(module, inputs)))
+        singles.append(own)
     big = sum(parameter.numel() for parameter in module.parameters()) > 150e6
     exact = module.double() if big else copy.deepcopy(module).double()
     position = 0
@@ -94,20 +96,19 @@ def write(key, mode, case):
             if isinstance(single, str):
                 samples.append({'batch': batch, 'raises': single})
                 continue
-            own, original = single
             reference = None
-            if close(own, original):
-                try:
-                    reference = run(exact, double(inputs))
-                    if not close(reference, own):
-                        reference = None
-                except Exception:
+            try:
+                reference = run(exact, double(inputs))
+                # The file may do something else than the original: a trace of another batch, for one.
+                if not close(reference, single):
                     reference = None
-            sample = {'batch': batch, 'inputs': [], 'outputs': [], 'exact': reference is not None, 'sameAsOriginal': close(own, original)}
+            except Exception:
+                reference = None
+            sample = {'batch': batch, 'inputs': [], 'outputs': [], 'exact': reference is not None}
             for tensor in flatten(inputs):
                 packed, position = pack(tensor, data, position)
                 sample['inputs'].append(packed)
-            for index, tensor in enumerate(own):
+            for index, tensor in enumerate(single):
                 packed, position = pack(tensor, data, position)
                 better, position = pack((reference[index] if reference is not None else tensor), data, position)
                 sample['outputs'].append({'float32': packed, 'float64': better})

@@ -100,6 +100,8 @@ export class AtenTensor {
   readonly isWrappedNumber: boolean;
   /** In elements, where the front end knows them; a dimension that has only a name is its text. */
   strides: readonly Dimension[] | undefined;
+  /** Set where an axis of at least two shows one element again and again: such a tensor never lies in row-major order. */
+  repeats = false;
   /** The last value that was read, and of which content. */
   cached: { readonly whole: Value; readonly value: Value } | undefined;
 

@@ -139,6 +139,32 @@ it('tells its own archives from tensors alone', () => {
   expect(() => importTorchScript(zip([['m/data.pkl', Buffer.from('\x80\x02}q\x00.', 'latin1')], ['m/data/0', Buffer.alloc(4)]]), 'model.pt')).toThrow(/no TorchScript code/);
 });
 
+describe('checks of a program', () => {
+  const inputs: InputDeclaration[] = [{ name: 'x', datatype: 'FP32', shape: ['n', 3] }];
+  const notesOf = (bytes: Uint8Array): string[] => {
+    const notes: string[] = [];
+    importTorchScript(bytes, 'model.pt', { inputs, note: (sentence) => void notes.push(sentence) });
+    return notes;
+  };
+
+  it('that depend on the input are left out, and each is told with its line and message; what is known to hold is not told', () => {
+    const notes = notesOf(readFileSync(join(fixtures, 'checks.pt')));
+    expect(notes).toEqual([
+      expect.stringMatching(/^A check of the program is left out, because it depends on the input \(code\/__torch__\.py, line \d+: .*the sum is not positive.*\)\.$/),
+      expect.stringMatching(/^A check of the program is left out, .* line \d+: .*a number is too large.*\)\.$/),
+    ]);
+  });
+
+  it('are told of assert statements, too', () => {
+    expect(notesOf(archiveOf('assert bool(torch.gt(torch.sum(x), 0))\n    return x'))).toEqual([expect.stringMatching(/^A check of the program is left out, because it depends on the input \(code\/__torch__\.py, line 4\)\.$/)]);
+    expect(notesOf(archiveOf('assert torch.eq(torch.dim(x), 2)\n    return x'))).toEqual([]);
+  });
+
+  it('that never hold are refused', () => {
+    expect(() => notesOf(archiveOf('assert torch.eq(torch.dim(x), 3)\n    return x'))).toThrow(/the program raises for every input: AssertionError/);
+  });
+});
+
 it('names outputs by keys and fields, and inputs as forward does', async () => {
   const names = async (file: string, options?: ImportOptions) => {
     const model = await load(file, options);

@@ -1,4 +1,5 @@
 /** What torch.nn's attention layers run in evaluation mode: several layers as one operator, which traces keep. */
+import { ElementType } from '../../../onnx/data-type.ts';
 import type { Value } from '../../../onnx/graph-builder.ts';
 import type { AtenArguments } from '../arguments.ts';
 import type { LoweringContext, Lowering, Lowerings, Result } from '../lowering.ts';
@@ -10,10 +11,22 @@ function linear(context: LoweringContext, x: Value, weight: AtenTensor, bias: At
   return context.read(result);
 }
 
+/** What may not be looked at, for [batch, heads, time, time]. Other types than bool are taken as one: what is not zero is hidden, which a mask of 0 and -inf means too. */
+function maskOf(context: LoweringContext, given: AtenArguments): Value | undefined {
+  if (!given.has('mask')) return undefined;
+  const mask = context.cast(given.value('mask'), ElementType.BOOL);
+  const { length } = context.shape(mask);
+  const kind = given.optionalInteger('mask_type');
+  // Of pairs of positions, of positions of each sequence, or of both and heads.
+  if (kind === 0 && length === 2) return mask;
+  if (kind === 1 && length === 2) return context.graph.op.unsqueeze(mask, [1, 2]);
+  if ((kind === 2 || kind === undefined) && length === 4) return mask;
+  throw context.refuse(`it has a mask of ${length} axes and kind ${kind ?? 'None'}`);
+}
+
 /** Softmax of the heads' scores, and their sum of values: [batch, time, features] of one input. */
 function attend(context: LoweringContext, given: AtenArguments, x: Value, heads: number): { readonly output: Value; readonly weights: Value } {
   const { op } = context.graph;
-  if (given.has('mask')) throw context.refuse('it has a mask; export the model with torch.export, or trace it after torch.backends.mha.set_fastpath_enabled(False)');
   if (context.shape(x).length !== 3) throw context.refuse('its input has not three axes');
   const features = given.integer('embed_dim');
   const size = features / heads;
@@ -21,7 +34,9 @@ function attend(context: LoweringContext, given: AtenArguments, x: Value, heads:
   const all = linear(context, x, given.tensor('qkv_weight'), given.tensor('qkv_bias'));
   const apart = op.transpose(op.reshape(all, [batch, time, 3, heads, size]), [2, 0, 3, 1, 4]);
   const [q, k, v] = [0, 1, 2].map((index) => op.gather(apart, index)) as [Value, Value, Value];
-  const weights = op.softmax(op.matMul(op.mul(q, 1 / Math.sqrt(size)), op.transpose(k, [0, 1, 3, 2])), -1);
+  const scores = op.matMul(op.mul(q, 1 / Math.sqrt(size)), op.transpose(k, [0, 1, 3, 2]));
+  const hidden = maskOf(context, given);
+  const weights = op.softmax(hidden === undefined ? scores : op.where(hidden, context.operand(-Infinity, scores.elementType), scores), -1);
   const joined = op.reshape(op.transpose(op.matMul(weights, v), [0, 2, 1, 3]), [batch, time, features]);
   return { output: linear(context, joined, given.tensor('proj_weight'), given.tensor('proj_bias')), weights };
 }

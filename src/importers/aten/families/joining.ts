@@ -1,8 +1,12 @@
 /** Copies that put tensors together, or repeat and reorder what is in one. */
+import { ElementType } from '../../../onnx/data-type.ts';
+import type { Value } from '../../../onnx/graph-builder.ts';
 import type { Index } from '../../../onnx/operators/operand.ts';
-import type { Lowering, Lowerings } from '../lowering.ts';
+import type { Lowering, LoweringContext, Lowerings } from '../lowering.ts';
+import { toScalar } from '../value.ts';
 import { reshapeTo, sizesOf } from './shapes.ts';
 
+const { INT64 } = ElementType;
 const mostIndex = Number.MAX_SAFE_INTEGER;
 
 const repeat: Lowering = (context, given) => {
@@ -15,21 +19,37 @@ const repeat: Lowering = (context, given) => {
   return filled.every((count) => count === 1) ? context.tensor(wide) : op.tile(wide, filled);
 };
 
-/** Each element several times, one after the other. */
+/** Each element several times, one after the other: as often as a number says, or as a tensor says for each. */
 const repeatInterleave: Lowering = (context, given, schema) => {
   const { op } = context.graph;
-  if (schema.overload !== 'self_int') throw context.refuse('it repeats each element as often as a tensor says');
+  if (schema.overload === 'Tensor') return placesOfRepeats(context, context.cast(given.value('repeats'), INT64));
   const source = given.value('self');
   const flat = given.has('dim') ? source : op.reshape(source, [-1]);
   const shape = context.shape(flat);
   const axis = given.has('dim') ? given.axis('dim', shape.length) : 0;
-  const count = given.index('repeats');
+  let count: Index;
+  if (schema.overload === 'self_int') count = given.index('repeats');
+  else {
+    const repeats = context.cast(given.value('repeats'), INT64);
+    const each = context.shape(repeats);
+    if (each.length === 1 && each[0] !== 1) return op.gather(flat, placesOfRepeats(context, op.expand(repeats, [sizesOf(context, flat)[axis]!])), axis);
+    const known = toScalar(op.reshape(repeats, []));
+    count = typeof known === 'bigint' ? Number(known) : op.reshape(repeats, []);
+  }
   const sizes = sizesOf(context, flat);
   const wide = op.expand(op.unsqueeze(flat, axis + 1), [...new Array<Index>(axis + 1).fill(1), count, ...new Array<Index>(shape.length - axis - 1).fill(1)]);
   const size = shape[axis]!;
   const merged: Index = typeof size === 'number' && typeof count === 'number' ? size * count : -1;
   return reshapeTo(context, wide, sizes.map((own, place) => (place === axis ? merged : own)));
 };
+
+/** [2, 0, 3] → [0, 0, 2, 2, 2]: a place belongs to the element before which fewer repeats end than it counts. */
+function placesOfRepeats(context: LoweringContext, repeats: Value): Value {
+  const { op } = context.graph;
+  if (context.shape(repeats).length !== 1) throw context.refuse('how often it repeats is said by a tensor that has not one axis');
+  const all = op.range(context.operand(0n, INT64), op.reduceSum(repeats, { axes: [0], keepAxes: false }), context.operand(1n, INT64));
+  return op.reduceSum(op.cast(op.greaterOrEqual(op.unsqueeze(all, 1), op.cumSum(repeats, 0)), INT64), { axes: [1], keepAxes: false });
+}
 
 const concatenate =
   (name = 'tensors'): Lowering =>

@@ -149,13 +149,30 @@ const vectorNorm: Lowering = (context, given) => {
   return norm(context, self, order, axesOf(context, given, self.rank), keeps(given), given.elementType() ?? floatingType(self.elementType));
 };
 
-const cumulative: Lowering = (context, given) => {
-  const self = given.tensor('self');
-  const type = given.elementType() ?? (isFloat(self.elementType) ? self.elementType : INT64);
-  const x = context.cast(context.read(self), type);
+const cumulative =
+  (along: (context: LoweringContext, x: Value, axis: number) => Value): Lowering =>
+  (context, given) => {
+    const self = given.tensor('self');
+    const type = given.elementType() ?? (isFloat(self.elementType) ? self.elementType : INT64);
+    const x = context.cast(context.read(self), type);
+    const rank = context.shape(x).length;
+    return rank === 0 ? x : along(context, x, given.axis('dim', rank));
+  };
+
+/** One after the other, as PyTorch does it: by halves, a part of the numbers could overflow where all of them together do not. */
+function runningProduct(context: LoweringContext, x: Value, axis: number): Value {
+  const { op } = context.graph;
   const rank = context.shape(x).length;
-  return rank === 0 ? x : context.graph.op.cumSum(x, given.axis('dim', rank));
-};
+  const front = [axis, ...Array.from({ length: rank }, (_, other) => other).filter((other) => other !== axis)];
+  const isFirst = axis === 0;
+  const rows = isFirst ? x : op.transpose(x, front);
+  const one = op.expand(context.operand(1n, x.elementType), op.slice(op.shapeOf(rows), { axis: 0, start: 1 }));
+  const [, products] = op.scan([one], [rows], (body, [product], [row]) => {
+    const next = body.op.mul(product!, row!);
+    return { states: [next], scanned: [next] };
+  });
+  return isFirst ? products! : op.transpose(products!, front.map((_, place) => front.indexOf(place)));
+}
 
 /** All elements along an axis in order, and where they were. */
 function sorted(context: LoweringContext, x: Value, axis: number, isDescending: boolean): [Value, Value] {
@@ -285,7 +302,8 @@ export const reductions: Lowerings = {
     if (keeps(given) || context.shape(x).length === 0) return sum;
     return op.squeeze(sum, axes ?? [...context.shape(x).keys()]);
   },
-  'cumsum': cumulative,
+  'cumsum': cumulative((context, x, axis) => context.graph.op.cumSum(x, axis)),
+  'cumprod': cumulative(runningProduct),
   'sort': sort,
   'sort.stable': sort,
   'argsort': (context, given, schema) => (sort(context, given, schema) as Value[])[1]!,

@@ -188,12 +188,14 @@ export function expanded(context: LoweringContext, self: AtenTensor, given: read
   const sizes = given.map((size, axis) => (size === -1 ? 1 : axis >= more && dimensionOf(size) === shape[axis - more] ? 1 : size));
   const trailing = sizes.findIndex((size) => size !== 1);
   if (more === 0 && trailing === -1) return context.view(self, { read: (whole) => whole, write: (_, part) => part }, context.read(self));
-  return context.view(self, {
+  const view = context.view(self, {
     read: (whole) => {
       const value = context.graph.op.expand(whole, sizes);
       return value.shape === undefined ? value : context.graph.refine(value, { shape: value.shape.map((size, axis) => (String(size).includes('?') ? (dimensionOf(sizes[axis]!) ?? size) : size)) });
     },
   });
+  view.repeats = sizes.some((size, axis) => typeof size === 'number' && size > 1 && (axis < more || shape[axis - more] === 1));
+  return view;
 }
 
 const size: Lowering = (context, given, schema) => {
@@ -231,7 +233,7 @@ function isRowMajor({ shape, strides }: AtenTensor): boolean | undefined {
 const contiguous: Lowering = (context, given) => {
   const self = given.tensor('self');
   const format = given.any('memory_format');
-  const answer = format === null || format === 0n ? isRowMajor(self) : undefined;
+  const answer = self.repeats ? false : format === null || format === 0n ? isRowMajor(self) : undefined;
   if (answer === true) return self;
   return answer === false ? context.tensor(context.read(self)) : context.perhapsView(self, context.read(self));
 };
