@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readTar, tarBytes, writeTar, type TarSource } from '../../src/lib/tar.ts';
 import { gzipInParallel } from '../../src/packaging/image/parallel-gzip.ts';
+import { random } from '../fixtures/random.ts';
 
 const runs = Number(process.env['MODELPORT_FUZZ_RUNS'] ?? 2000);
 
@@ -110,6 +111,21 @@ describe('parallel gzip', () => {
     expect(gunzipSync(packed).equals(bytes)).toBe(true);
     expect(packed.equals(await collect(gzipInParallel(pieces(bytes, 33_333))))).toBe(true);
     expect([...packed.subarray(0, 10)]).toEqual([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+  });
+
+  it('codes weights by frequency, stores noise, looks for repetitions in what repeats, and gives all of it back', async () => {
+    const { next } = random(5);
+    const weights = new Float32Array(1 << 19);
+    for (let at = 0; at < weights.length; at++) weights[at] = (next() + next() + next() - 1.5) * 0.05;
+    const noise = Buffer.from(Uint8Array.from({ length: 1 << 21 }, () => next() * 256));
+    const text = Buffer.from('a model that is trained, a model that is served; '.repeat(43_000));
+    for (const [bytes, part] of [[Buffer.from(weights.buffer), 1.005], [noise, 1.001], [text, 1.2]] as const) {
+      const packed = await collect(gzipInParallel(pieces(bytes, 100_000)));
+      expect(gunzipSync(packed).equals(bytes)).toBe(true);
+      expect(packed.byteLength / gzipSync(bytes).byteLength).toBeLessThan(part);
+    }
+    const mixed = Buffer.concat([text.subarray(0, 700_001), noise.subarray(0, 1_500_000), text, Buffer.from(weights.buffer)]);
+    expect(gunzipSync(await collect(gzipInParallel(pieces(mixed, 100_000)))).equals(mixed)).toBe(true);
   });
 
   it('ends with the error of what it reads', async () => {

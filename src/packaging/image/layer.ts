@@ -8,7 +8,7 @@ import { tarBytes, writeTar, type TarSource } from '../../lib/tar.ts';
 import type { ContentStore } from '../content-store.ts';
 import { DigestCache } from './digest-cache.ts';
 import { mediaTypes, type Blob } from './oci.ts';
-import { gzipInParallel } from './parallel-gzip.ts';
+import { gzipInParallel, gzipRecipe } from './parallel-gzip.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
@@ -65,7 +65,7 @@ const readBytes = 1 << 20;
 /** Makes the layer, or finds that it was made before. What is not compressed is not copied either: it is read again when it is wanted. */
 export async function makeLayer(plan: LayerPlan, context: LayerContext): Promise<Layer> {
   const { store, cache } = context;
-  const how = [plan.compression, plan.compression === 'none' ? '' : (context.level ?? 6), plan.compression === 'none' ? '' : (process.versions as Record<string, string>)[plan.compression === 'zstd' ? 'zstd' : 'zlib'], process.arch];
+  const how = compressionFacts(plan.compression, context.level ?? 6);
   const givenKey = plan.key === undefined ? undefined : DigestCache.keyOf([plan.key, how]);
   const early = givenKey === undefined ? undefined : cache.get(givenKey);
   if (early !== undefined && (await store.has(early.digest))) return fromStore(plan, early, store);
@@ -92,6 +92,13 @@ export async function makeLayer(plan: LayerPlan, context: LayerContext): Promise
 
 function fromStore(plan: LayerPlan, known: { readonly digest: string; readonly size: number; readonly diffId: string }, store: ContentStore): Layer {
   return { title: plan.title, diffId: known.diffId, cached: true, descriptor: { mediaType: mediaTypeOf(plan.compression), digest: known.digest, size: known.size }, open: () => store.read(known.digest) };
+}
+
+/** What decides to which bytes equal content is compressed. */
+function compressionFacts(compression: Compression, level: number): readonly unknown[] {
+  const { zlib: zlibVersion, zstd: zstdVersion } = process.versions as Partial<Record<string, string>>;
+  if (compression === 'none') return [compression, process.arch];
+  return compression === 'gzip' ? [compression, level, gzipRecipe, zlibVersion, process.arch] : [compression, zstdVersion, process.arch];
 }
 
 function mediaTypeOf(compression: Compression): string {
