@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readTar } from '../../src/lib/tar.ts';
 import { readElf } from '../../src/packaging/base/elf.ts';
 import { ContentStore } from '../../src/packaging/content-store.ts';
 import { listApplicationFiles } from '../../src/packaging/image/application-files.ts';
-import { buildImage, type BuiltImage } from '../../src/packaging/image/build-image.ts';
+import { buildImage, describe as describeBytes, type BuiltImage } from '../../src/packaging/image/build-image.ts';
 import { DigestCache } from '../../src/packaging/image/digest-cache.ts';
 import type { LayerPlan } from '../../src/packaging/image/layer.ts';
 import { layoutPlace, readBase, readContent } from '../../src/packaging/image/read-content.ts';
@@ -73,6 +74,37 @@ describe('images', () => {
       expect({ digest: `sha256:${hash.digest('hex')}`, size }).toEqual({ digest: layer.descriptor.digest, size: layer.descriptor.size });
     }
     expect(image.platforms[0]!.config.rootfs.diff_ids[1]).toBe(image.platforms[0]!.layers[1]!.descriptor.digest);
+  });
+
+  it('send large layers of their own while they are made, and keep nothing of them', async () => {
+    const weights = Buffer.alloc(17 << 20, 'weights that repeat');
+    writeFileSync(join(folder, 'weights.bin'), weights);
+    const plan: LayerPlan = { title: 'weights', compression: 'gzip', ownToImage: true, entries: async () => [{ path: 'weights.bin', type: 'file', source: join(folder, 'weights.bin') }] };
+    const store = await ContentStore.open(join(folder, 'sending'));
+    const cache = await DigestCache.open(join(folder, 'sending.json'));
+    const received: Buffer[] = [];
+    const send = async (make: () => AsyncIterable<Uint8Array>, mediaType: string) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of make()) chunks.push(chunk);
+      received.push(Buffer.concat(chunks));
+      return describeBytes(received[0]!, mediaType);
+    };
+    const make = async (sending: boolean) => (await buildImage({ platforms: [{ platform: { os: 'linux', architecture: 'amd64' }, layers: [plan] }], config: {}, annotations: {}, created }, { store, cache, ...(sending ? { send } : {}) })).platforms[0]!.layers[0]!;
+    const first = await make(true);
+    expect(gunzipSync(received[0]!).includes(weights.subarray(0, 1000))).toBe(true);
+    expect(first.diffId).toBe(describeBytes(gunzipSync(received[0]!), 'x').digest);
+    expect(first.cached).toBe(false);
+    expect(await store.has(first.descriptor.digest)).toBe(false);
+    // Known, neither sent nor kept: whoever wants it gets it made again, the same.
+    const second = await make(true);
+    expect(second).toMatchObject({ cached: true, descriptor: first.descriptor, diffId: first.diffId });
+    expect(received).toHaveLength(1);
+    const again: Uint8Array[] = [];
+    for await (const chunk of second.open()) again.push(chunk);
+    expect(Buffer.concat(again).equals(received[0]!)).toBe(true);
+    // Where it goes into a file, it is kept.
+    expect((await make(false)).descriptor).toEqual(first.descriptor);
+    expect(await store.has(first.descriptor.digest)).toBe(true);
   });
 
   it('are read back from a layout, and are bases for others', async () => {

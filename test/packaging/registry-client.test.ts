@@ -9,6 +9,7 @@ import { readContent, registryPlace } from '../../src/packaging/image/read-conte
 import { keepContent } from '../../src/packaging/keep-content.ts';
 import { ContentStore } from '../../src/packaging/content-store.ts';
 import { findCredentials, removeCredentials, storeCredentials } from '../../src/packaging/registry/credentials.ts';
+import { KnownRepositories } from '../../src/packaging/registry/known-repositories.ts';
 import { pushContent } from '../../src/packaging/registry/push.ts';
 import { parseReferenceName } from '../../src/packaging/registry/reference.ts';
 import { RegistryClient } from '../../src/packaging/registry/registry-client.ts';
@@ -92,6 +93,104 @@ describe('the registry client', () => {
     expect(await client.pushBlob('a/b', inPieces(content))).toBe('sent');
     expect(registry.blobs.get(digest)?.equals(content)).toBe(true);
     expect(registry.requests.filter((line) => line.startsWith('POST'))).toHaveLength(2);
+  });
+
+  it('sends what is made just now in one stream, and tells its digest at the end', async () => {
+    let made = 0;
+    const make = (): AsyncIterable<Uint8Array> => {
+      made++;
+      return inPieces(content).open();
+    };
+    await using client = new RegistryClient(registry.host);
+    expect(await client.pushStream('a/b', make, 'x/y')).toEqual({ mediaType: 'x/y', digest, size: content.length });
+    expect(registry.blobs.get(digest)?.equals(content)).toBe(true);
+    expect(registry.requests.map((line) => line.split(' ')[0])).toEqual(['POST', 'PATCH', 'PUT']);
+    expect(made).toBe(1);
+  });
+
+  it.each([false, true])('goes on with a stream that broke, once its digest is known (the registry forgot it: %s)', async (forgotten) => {
+    let cuts = 0;
+    registry.behaviour = {
+      intercept: (request, response) => {
+        if (request.method === 'GET' && forgotten) {
+          response.writeHead(404).end();
+          return true;
+        }
+        if (request.method === 'PATCH' && cuts++ === 0) {
+          let seen = 0;
+          request.on('data', (chunk: Buffer) => {
+            seen += chunk.length;
+            if (seen >= 50_000) request.socket.destroy();
+          });
+        }
+        return false;
+      },
+    };
+    await using client = new RegistryClient(registry.host);
+    expect(await client.pushStream('a/b', () => inPieces(content).open(), 'x/y')).toMatchObject({ digest, size: content.length });
+    expect(registry.blobs.get(digest)?.equals(content)).toBe(true);
+    expect(cuts).toBe(2);
+    expect(registry.requests.filter((line) => line.startsWith('POST'))).toHaveLength(forgotten ? 2 : 1);
+  });
+
+  it('ends a stream whose source fails, or that the registry refuses, and finishes no upload', async () => {
+    const failing = async function* (): AsyncIterable<Uint8Array> {
+      yield await Promise.resolve(content.subarray(0, 50_000));
+      throw new Error('the disk is gone');
+    };
+    await using client = new RegistryClient(registry.host);
+    await expect(client.pushStream('a/b', failing, 'x/y')).rejects.toThrow('the disk is gone');
+    registry.behaviour = {
+      intercept: (request, response) => {
+        if (request.method !== 'PATCH') return false;
+        request.resume().on('end', () => response.writeHead(403).end(JSON.stringify({ errors: [{ code: 'DENIED', message: 'quota' }] })));
+        return true;
+      },
+    };
+    let closed = false;
+    const endless = async function* (): AsyncIterable<Uint8Array> {
+      try {
+        yield* inPieces(content).open();
+      } finally {
+        closed = true;
+      }
+    };
+    await expect(client.pushStream('a/b', endless, 'x/y')).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(closed).toBe(true);
+    expect(registry.blobs.size).toBe(0);
+    expect(registry.requests.filter((line) => line.startsWith('PUT'))).toEqual([]);
+  });
+
+  it('remembers which repository has what, takes it over from there, and sends it where that is refused', async () => {
+    const manifest = { ...describeBytes(Buffer.from('{}'), mediaTypes.manifest) };
+    const image = { descriptor: manifest, bytes: Buffer.from('{}'), blobs: [inPieces(content)], manifests: [] };
+    const path = join(folder, 'repositories.json');
+    const push = async (repository: string): Promise<number> => {
+      await using client = new RegistryClient(registry.host);
+      const known = await KnownRepositories.open(path);
+      const { sentBytes } = await pushContent(client, parseReferenceName(`${registry.host}/${repository}:1`), image, { known });
+      await known.save();
+      return sentBytes;
+    };
+    expect(await push('first/app')).toBe(content.length);
+    const mounts: string[] = [];
+    let refuse = false;
+    registry.behaviour = {
+      intercept: (request, response) => {
+        const { searchParams } = new URL(request.url!, 'http://x');
+        if (searchParams.has('mount')) mounts.push(`${searchParams.get('from')} ${searchParams.get('mount')}`);
+        if (!(request.method === 'HEAD' && request.url!.includes('/blobs/')) && !(refuse && searchParams.has('mount'))) return false;
+        response.writeHead(refuse && request.method !== 'HEAD' ? 403 : 404).end();
+        return true;
+      },
+    };
+    expect(await push('second/app')).toBe(0);
+    expect(mounts).toEqual([`first/app ${digest}`]);
+    refuse = true;
+    expect(await push('third/app')).toBe(content.length);
+    writeFileSync(path, '{"not": 1, "x sha256:0": "y"');
+    expect(await push('fourth/app')).toBe(content.length);
+    expect(mounts).toHaveLength(2);
   });
 
   it('takes content over from another repository of the same registry', async () => {

@@ -28,6 +28,8 @@ export async function startSimulatedRegistry(behaviour: RegistryBehaviour = {}):
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url!, 'http://x');
     requests.push(`${request.method} ${url.pathname}`);
+    // Who only looks on must not begin the flow before the registry listens itself.
+    request.pause();
     if ((await state.behaviour.intercept?.(request, response)) === true) return;
     const end = (status: number, headers: Record<string, string> = {}, body: Buffer | string = ''): void => void response.writeHead(status, { 'content-length': String(Buffer.byteLength(body)), ...headers }).end(request.method === 'HEAD' ? undefined : body);
     const upload = /^\/v2\/(.+)\/blobs\/uploads\/(.*)$/.exec(url.pathname);
@@ -52,6 +54,7 @@ export async function startSimulatedRegistry(behaviour: RegistryBehaviour = {}):
         uploads.set(id!, Buffer.concat([uploads.get(id!)!, chunk]));
         size += chunk.length;
       });
+      request.resume();
       await new Promise<void>((resolve, reject) => request.on('end', resolve).on('error', reject).on('aborted', () => reject(new Error('cut'))));
       if (request.method === 'PATCH') return end(202, { location: url.pathname, range: `0-${size - 1}` });
       const bytes = uploads.get(id!)!;

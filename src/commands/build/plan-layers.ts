@@ -192,7 +192,7 @@ function applicationLayers(files: readonly PlannedFile[], options: LayerOptions)
   const weights = files.filter((file) => alone.has(file));
   const rest = files.filter((file) => !alone.has(file));
   return [
-    ...weights.map((file): LayerPlan => ({ title: `weights ${file.path}`, compression: options.compressWeights ? options.compression : 'none', entries: async () => [entryOf(file)] })),
+    ...weights.map((file): LayerPlan => ({ title: `weights ${file.path}`, compression: options.compressWeights ? options.compression : 'none', ownToImage: true, entries: async () => [entryOf(file)] })),
     { title: 'application', compression: options.compression, entries: async () => [{ path: 'models', type: 'directory' }, ...rest.map(entryOf)] },
   ];
 }

@@ -10,12 +10,13 @@ import { createStyle, padEnd, usesColor, type Style } from '../../lib/terminal.t
 import { ContentStore, defaultCacheDirectory } from '../../packaging/content-store.ts';
 import { buildImage, json, makeReferrer, type BaseImage, type BuiltImage } from '../../packaging/image/build-image.ts';
 import { DigestCache } from '../../packaging/image/digest-cache.ts';
-import { canWriteZstd } from '../../packaging/image/layer.ts';
+import { canWriteZstd, type LayerContext } from '../../packaging/image/layer.ts';
 import type { ManifestContent, Platform } from '../../packaging/image/oci.ts';
 import { layoutPlace, readBase, registryPlace } from '../../packaging/image/read-content.ts';
 import { writeDockerArchive, writeOciArchive, writeOciLayout, type NamedContent } from '../../packaging/image/write-archive.ts';
+import { KnownRepositories } from '../../packaging/registry/known-repositories.ts';
 import { pushContent } from '../../packaging/registry/push.ts';
-import { parseReferenceName, showReference } from '../../packaging/registry/reference.ts';
+import { parseReferenceName, showReference, type Reference } from '../../packaging/registry/reference.ts';
 import { RegistryClient } from '../../packaging/registry/registry-client.ts';
 import { version } from '../../version.ts';
 import type { BuildFlags } from '../build.ts';
@@ -78,6 +79,7 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
       components.set(platform.architecture, planned.components);
       ({ program } = planned);
     }
+    const whileMade = flags.push === true && output === undefined && flags.load !== true && flags.dryRun !== true ? sendWhileMade(references, flags, clients) : undefined;
     const image = await buildImage(
       {
         platforms: plans,
@@ -85,7 +87,7 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
         config: containerConfig({ program, models, services, paths: servedPaths(application), labels: Object.fromEntries((flags.label ?? []).map((text) => keyValue('--label', text))), env: (flags.env ?? []).map((text) => keyValue('--env', text).join('=')) }),
         annotations: { 'org.opencontainers.image.created': created, 'org.opencontainers.image.title': names[0] === undefined ? nameFor(paths) : basename(references[0]!.repository), ...(references[0]?.tag === undefined ? {} : { 'org.opencontainers.image.version': references[0].tag }), 'org.modelport.version': version },
       },
-      { store, cache, level: flags.compressionLevel, progress: (title, done, total) => line.show(() => `${padEnd(title.slice(0, 40), 40)}  ${bar(done / total, 24)}  ${humanBytes(done)}`) },
+      { store, cache, level: flags.compressionLevel, ...(whileMade === undefined ? {} : { send: whileMade.send }), progress: (title, done, total) => line.show(() => `${padEnd(title.slice(0, 40), 40)}  ${bar(done / total, 24)}  ${humanBytes(done)}`) },
     );
     line.clear();
     await cache.save();
@@ -95,14 +97,16 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
     process.stdout.write(describeImage(image, style));
     if (flags.dryRun === true) return;
     if (output !== undefined) await write(output, image, referrers, names, line);
+    const known = await KnownRepositories.open(join(cacheDirectory, 'repositories.json'));
     for (const [index, reference] of references.entries()) {
       if (flags.push !== true) break;
       const client = new RegistryClient(reference.registry, flags.plainHttp === true ? { plainHttp: true } : {});
       clients.push(client);
-      const { digest, sentBytes } = await pushContent(client, { ...reference, tag: reference.tag ?? 'latest' }, image.content, { referrers, progress: (done, total) => line.show(() => `push ${names[index]}  ${bar(done / Math.max(1, total), 24)}  ${humanBytes(done)} of ${humanBytes(total)}`) });
+      const { digest, sentBytes } = await pushContent(client, { ...reference, tag: reference.tag ?? 'latest' }, image.content, { referrers, known, ...(whileMade === undefined || index > 0 ? {} : { sent: whileMade.sent }), progress: (done, total) => line.show(() => `push ${names[index]}  ${bar(done / Math.max(1, total), 24)}  ${humanBytes(done)} of ${humanBytes(total)}`) });
       line.clear();
       process.stdout.write(`${style.bold('Pushed')}   ${showReference({ ...reference, digest: undefined })}@${digest}  ${style.dim(`${humanBytes(sentBytes)} sent`)}\n`);
     }
+    await known.save();
     if (flags.load === true) {
       const engine = await loadIntoEngine(image.platforms[0]!.content, names.length === 0 ? [`${nameFor(paths)}:latest`] : names);
       process.stdout.write(`${style.bold('Loaded')}   into ${engine}\n`);
@@ -113,6 +117,23 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
     line.clear();
     for (const client of clients) await client[Symbol.asyncDispose]();
   }
+}
+
+/** Large layers go to the first of the names while they are made; from there the others take them over, where all are in one registry. */
+function sendWhileMade(references: readonly Reference[], flags: BuildFlags, clients: RegistryClient[]): { readonly send: NonNullable<LayerContext['send']>; readonly sent: ReadonlySet<string> } | undefined {
+  const [first] = references;
+  if (first === undefined || references.some(({ registry }) => registry !== first.registry)) return undefined;
+  const sent = new Set<string>();
+  let client: RegistryClient | undefined;
+  return {
+    sent,
+    send: async (make, mediaType) => {
+      if (client === undefined) clients.push((client = new RegistryClient(first.registry, flags.plainHttp === true ? { plainHttp: true } : {})));
+      const descriptor = await client.pushStream(first.repository, make, mediaType);
+      sent.add(descriptor.digest);
+      return descriptor;
+    },
+  };
 }
 
 function withTag(name: string): string {

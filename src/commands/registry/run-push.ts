@@ -1,5 +1,6 @@
 /** What `push` does. */
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ModelportError } from '../../errors.ts';
 import { humanBytes } from '../../lib/human-number.ts';
 import { bar, LiveLine } from '../../lib/live-line.ts';
@@ -8,6 +9,7 @@ import { ContentStore, defaultCacheDirectory } from '../../packaging/content-sto
 import type { ManifestContent } from '../../packaging/image/oci.ts';
 import { layoutPlace, readContent, storePlace } from '../../packaging/image/read-content.ts';
 import { isOciArchive, keepArchive } from '../../packaging/keep-content.ts';
+import { KnownRepositories } from '../../packaging/registry/known-repositories.ts';
 import { pushContent } from '../../packaging/registry/push.ts';
 import { parseReferenceName, showReference, type Reference } from '../../packaging/registry/reference.ts';
 import { RegistryClient } from '../../packaging/registry/registry-client.ts';
@@ -22,14 +24,16 @@ export async function runPush(given: readonly string[], flags: PushFlags): Promi
   const reference = parseReferenceName(target);
   if (reference.digest !== undefined) throw new ModelportError('INVALID_USAGE', `'${target}': what is sent gets a tag; its digest follows from what it is`);
   const content = await contentOf(paths, reference, flags);
+  const known = await KnownRepositories.open(join(flags.cacheDir ?? defaultCacheDirectory(), 'repositories.json'));
   const line = new LiveLine();
   const style = createStyle(usesColor(process.stdout));
   await using client = new RegistryClient(reference.registry, flags.plainHttp === true ? { plainHttp: true } : {});
   try {
     const named = { ...reference, tag: reference.tag ?? 'latest' };
-    const { digest, sentBytes } = await pushContent(client, named, content, { progress: (done, total) => line.show(() => `push ${target}  ${bar(done / Math.max(1, total), 24)}  ${humanBytes(done)} of ${humanBytes(total)}`) });
+    const { digest, sentBytes } = await pushContent(client, named, content, { known, progress: (done, total) => line.show(() => `push ${target}  ${bar(done / Math.max(1, total), 24)}  ${humanBytes(done)} of ${humanBytes(total)}`) });
     line.clear();
     process.stdout.write(`${style.bold('Pushed')}  oci://${showReference(named)}@${digest}  ${style.dim(`${humanBytes(sentBytes)} sent`)}\n`);
+    await known.save();
   } finally {
     line.clear();
   }

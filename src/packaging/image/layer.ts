@@ -5,7 +5,7 @@ import { stat } from 'node:fs/promises';
 import * as zlib from 'node:zlib';
 import { ModelportError } from '../../errors.ts';
 import { tarBytes, writeTar, type TarSource } from '../../lib/tar.ts';
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore, Descriptor } from '../content-store.ts';
 import { DigestCache } from './digest-cache.ts';
 import { mediaTypes, type Blob } from './oci.ts';
 import { gzipInParallel, gzipRecipe } from './parallel-gzip.ts';
@@ -32,6 +32,8 @@ export interface LayerPlan {
   readonly compression: Compression;
   /** Where what is in it follows from less than its files: they are then made only if they are needed. */
   readonly key?: string;
+  /** Whether it is of use to this image alone: a large one is then sent while it is made, where that can be, and never kept. */
+  readonly ownToImage?: boolean;
   readonly entries: () => Promise<readonly LayerEntry[]>;
 }
 
@@ -47,6 +49,11 @@ export interface LayerContext {
   readonly store: ContentStore;
   readonly cache: DigestCache;
   readonly level?: number;
+  /**
+   * Takes a large compressed layer while it is made, to where the image goes, so that it need not lie on the disk first. `make` gives its bytes as often as it
+   * is called, the same each time.
+   */
+  readonly send?: (make: () => AsyncIterable<Uint8Array>, mediaType: string) => Promise<Descriptor>;
   progress?(title: string, doneBytes: number, totalBytes: number): void;
 }
 
@@ -61,6 +68,8 @@ interface PreparedEntry extends TarSource {
 }
 
 const readBytes = 1 << 20;
+/** From so many bytes on, a layer is sent while it is made. */
+const sentWhileMadeBytes = 16 << 20;
 
 /** Makes the layer, or finds that it was made before. What is not compressed is not copied either: it is read again when it is wanted. */
 export async function makeLayer(plan: LayerPlan, context: LayerContext): Promise<Layer> {
@@ -82,12 +91,19 @@ export async function makeLayer(plan: LayerPlan, context: LayerContext): Promise
   }
   if (known !== undefined && (await store.has(known.digest))) return fromStore(plan, known, store);
   const total = tarBytes(entries);
-  const hash = createHash('sha256');
-  const plain = counted(archive(), (done) => context.progress?.(plan.title, done, total), hash);
-  const stored = await store.put(compress(plain, plan.compression, context.level ?? 6));
-  const made = { digest: stored.digest, size: stored.size, diffId: `sha256:${hash.digest('hex')}` };
+  let diffId = '';
+  const make = async function* (): AsyncIterable<Uint8Array> {
+    const hash = createHash('sha256');
+    yield* compress(counted(archive(), (done) => context.progress?.(plan.title, done, total), hash), plan.compression, context.level ?? 6);
+    diffId = `sha256:${hash.digest('hex')}`;
+  };
+  const mediaType = mediaTypeOf(plan.compression);
+  const sends = context.send !== undefined && plan.ownToImage === true && plan.compression !== 'none' && total >= sentWhileMadeBytes;
+  if (sends && known !== undefined) return { title: plan.title, diffId: known.diffId, cached: true, descriptor: { mediaType, digest: known.digest, size: known.size }, open: make };
+  const { digest, size } = sends ? await context.send!(make, mediaType) : await store.put(make());
+  const made = { digest, size, diffId };
   cache.set(key, made);
-  return { ...fromStore(plan, made, store), cached: false };
+  return sends ? { title: plan.title, diffId, cached: false, descriptor: { mediaType, digest, size }, open: make } : { ...fromStore(plan, made, store), cached: false };
 }
 
 function fromStore(plan: LayerPlan, known: { readonly digest: string; readonly size: number; readonly diffId: string }, store: ContentStore): Layer {

@@ -3,12 +3,17 @@ import { Semaphore } from '../../lib/semaphore.ts';
 import { mediaTypes, type Blob, type ImageIndex, type ManifestContent } from '../image/oci.ts';
 import { describe, json } from '../image/build-image.ts';
 import type { Descriptor } from '../content-store.ts';
+import type { KnownRepositories } from './known-repositories.ts';
 import type { RegistryClient } from './registry-client.ts';
 import type { Reference } from './reference.ts';
 
 export interface PushOptions {
   /** Blobs that are sent at once. Default 3. */
   readonly parallel?: number;
+  /** Digests of what was sent already, while it was made. */
+  readonly sent?: ReadonlySet<string>;
+  /** Where else in the registry content is. */
+  readonly known?: KnownRepositories;
   /** Documents about what is pushed, each with a subject in it. */
   readonly referrers?: readonly ManifestContent[];
   progress?(doneBytes: number, totalBytes: number): void;
@@ -39,8 +44,11 @@ export async function pushContent(client: RegistryClient, reference: Reference, 
   };
   const results = await Promise.allSettled([...blobs.values()].map((blob) => semaphore.run(async () => {
     const { digest, size } = blob.descriptor;
-    const how = await client.pushBlob(repository, blob, (bytes) => report(digest, bytes));
+    const elsewhere = options.known?.find(client.registry, digest);
+    const mountable = blob.mountFrom === undefined && elsewhere !== undefined ? { ...blob, mountFrom: { registry: client.registry, repository: elsewhere } } : blob;
+    const how = options.sent?.has(digest) === true ? 'sent' : await client.pushBlob(repository, mountable, (bytes) => report(digest, bytes));
     if (how === 'sent') sentBytes += size;
+    options.known?.add(client.registry, repository, digest);
     report(digest, size);
   })));
   for (const result of results) if (result.status === 'rejected') throw result.reason;

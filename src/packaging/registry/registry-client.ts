@@ -107,12 +107,51 @@ export class RegistryClient implements AsyncDisposable {
     const { descriptor, mountFrom } = blob;
     if (await this.hasBlob(repository, descriptor.digest)) return 'there';
     const mounts = mountFrom?.registry === this.registry && mountFrom.repository !== repository;
-    const started = await this.#begin(repository, mounts ? `?mount=${descriptor.digest}&from=${encodeURIComponent(mountFrom.repository)}` : '', mounts ? mountFrom.repository : undefined);
+    const started = mounts ? await this.#mount(repository, descriptor.digest, mountFrom.repository) : await this.#begin(repository, '');
     if (started === undefined) return 'mounted';
     const chunkBytes = this.#options.chunkBytes ?? defaultChunkBytes;
     if (descriptor.size <= chunkBytes) await this.#sendWhole(repository, blob, started, progress);
     else await this.#sendPieces(repository, blob, started, chunkBytes, progress);
     return 'sent';
+  }
+
+  /**
+   * Sends content while it is made, in one stream whose digest is told at its end, as `docker push` does it. Where that breaks, `make` is asked for it once more and
+   * it goes on where the registry is; it must give the same bytes each time.
+   */
+  async pushStream(repository: string, make: () => AsyncIterable<Uint8Array>, mediaType: string, progress?: Progress): Promise<Descriptor> {
+    const hash = createHash('sha256');
+    let size = 0;
+    let complete = false;
+    const reader = new PieceReader((async function* () {
+      for await (const chunk of make()) {
+        hash.update(chunk);
+        size += chunk.byteLength;
+        yield chunk;
+      }
+      complete = true;
+    })());
+    const begun = (await this.#begin(repository, ''))!;
+    let place: string | undefined;
+    try {
+      try {
+        const response = await this.#request(repository, 'pull,push', begun, { method: 'PATCH', attempts: 1, headers: { 'content-type': 'application/octet-stream' }, body: () => counted(reader.rest(), 0, progress) });
+        if (response.status !== 202 && response.status !== 204) throw await this.#problem(response, `${this.registry}/${repository}`);
+        place = this.#location(response);
+        await response.discard();
+      } catch (error) {
+        if (!isBroken(error)) throw error;
+        // Only its end tells the digest: it is made to the end, and what did not arrive is sent again.
+        await reader.drain();
+        if (!complete) throw error;
+      }
+    } finally {
+      await reader.close();
+    }
+    const descriptor: Descriptor = { mediaType, digest: `sha256:${hash.digest('hex')}`, size };
+    if (place !== undefined && complete) await this.#finish(repository, place, descriptor.digest);
+    else if (!(await this.hasBlob(repository, descriptor.digest))) await this.#sendPieces(repository, { descriptor, open: make }, begun, this.#options.chunkBytes ?? defaultChunkBytes, progress, true);
+    return descriptor;
   }
 
   /** Names a manifest, or puts it there by its digest alone. Returns whether the registry knows what `subject` means. */
@@ -132,6 +171,16 @@ export class RegistryClient implements AsyncDisposable {
     if (response.status === 201) return undefined;
     if (response.status !== 202) throw await this.#problem(response, `${this.registry}/${repository}`);
     return this.#location(response);
+  }
+
+  /** A registry that does not let one take it over is sent it. */
+  async #mount(repository: string, digest: string, from: string): Promise<string | undefined> {
+    try {
+      return await this.#begin(repository, `?mount=${digest}&from=${encodeURIComponent(from)}`, from);
+    } catch (error) {
+      if (!(error instanceof ModelportError)) throw error;
+      return await this.#begin(repository, '');
+    }
   }
 
   #location(response: IncomingResponse): string {
@@ -162,11 +211,13 @@ export class RegistryClient implements AsyncDisposable {
     }
   }
 
-  async #sendPieces(repository: string, { descriptor, open }: Blob, first: string, chunkBytes: number, progress: Progress | undefined): Promise<void> {
-    let place = first;
-    let sent = 0;
+  async #sendPieces(repository: string, { descriptor, open }: Blob, first: string, chunkBytes: number, progress: Progress | undefined, begun = false): Promise<void> {
+    const state = begun ? await this.#received(repository, first).catch(() => undefined) : undefined;
+    let place = begun && state === undefined ? (await this.#begin(repository, ''))! : (state?.place ?? first);
+    let sent = Math.min(state?.bytes ?? 0, descriptor.size);
     let failures = 0;
     let source = new PieceReader(open());
+    await source.skip(sent);
     while (sent < descriptor.size) {
       const length = Math.min(chunkBytes, descriptor.size - sent);
       try {
@@ -205,8 +256,12 @@ export class RegistryClient implements AsyncDisposable {
       }
     }
     await source.close();
-    const response = await this.#request(repository, 'pull,push', withDigest(place, descriptor.digest), { method: 'PUT', attempts: 1, headers: { 'content-length': '0' } });
-    if (response.status !== 201 && !(await this.hasBlob(repository, descriptor.digest))) throw await this.#problem(response, `${this.registry}/${repository}`);
+    await this.#finish(repository, place, descriptor.digest);
+  }
+
+  async #finish(repository: string, place: string, digest: string): Promise<void> {
+    const response = await this.#request(repository, 'pull,push', withDigest(place, digest), { method: 'PUT', attempts: 1, headers: { 'content-length': '0' } });
+    if (response.status !== 201 && !(await this.hasBlob(repository, digest))) throw await this.#problem(response, `${this.registry}/${repository}`);
     await response.discard();
   }
 
@@ -307,6 +362,21 @@ class PieceReader {
       this.#rest = this.#rest.subarray(part.byteLength);
       missing -= part.byteLength;
       yield part;
+    }
+  }
+
+  async *rest(): AsyncIterable<Uint8Array> {
+    if (this.#rest.byteLength > 0) yield this.#rest;
+    this.#rest = new Uint8Array(0);
+    for (let next = await this.#chunks.next(); next.done !== true; next = await this.#chunks.next()) yield next.value;
+  }
+
+  /** Reads to the end, for nobody. An error of the source ends it, too. */
+  async drain(): Promise<void> {
+    try {
+      while ((await this.#chunks.next()).done !== true);
+    } catch {
+      // Whoever made it knows that it is not complete.
     }
   }
 
