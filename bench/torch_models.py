@@ -21,6 +21,8 @@ for name in sys.argv[2:]:
     if name == "resnet152":
         torch.save(models[name].state_dict(), folder / f"{name}-legacy.pth", _use_new_zipfile_serialization=False)
         save_file(models[name].state_dict(), folder / f"{name}.safetensors")
+        torch.jit.trace(models[name], torch.zeros(2, 3, 64, 64), check_trace=False).save(folder / f"{name}-traced.pt")
+        torch.jit.script(models[name]).save(folder / f"{name}-scripted.pt")
         del models[name]
 print(f"torch {torch.__version__}, torchvision {torchvision.__version__}", flush=True)
 for line in sys.stdin:
