@@ -49,6 +49,9 @@ export interface ModelDescription {
 interface Shared {
   readonly names: Set<string>;
   readonly nodeNames: Set<string>;
+  /** The last number behind a name, so that thousands of nodes of one kind are named at once. */
+  readonly lastNumbers: Map<string, number>;
+  readonly lastNodeNumbers: Map<string, number>;
   readonly initializers: Map<string, TensorProto>;
   /** Small constants by content. */
   readonly constants: Map<string, Value>;
@@ -82,6 +85,8 @@ export class GraphBuilder {
     this.#shared = parent?.shared() ?? {
       names: new Set(),
       nodeNames: new Set(),
+      lastNumbers: new Map(),
+      lastNodeNumbers: new Map(),
       initializers: new Map(),
       constants: new Map(),
       makers: new Map(),
@@ -276,11 +281,11 @@ export class GraphBuilder {
   }
 
   #uniqueName(name: string): string {
-    return unique(this.#shared.names, name);
+    return unique(this.#shared.names, this.#shared.lastNumbers, name);
   }
 
   #uniqueNodeName(name: string): string {
-    return unique(this.#shared.nodeNames, `${this.#scope}${name}`);
+    return unique(this.#shared.nodeNames, this.#shared.lastNodeNumbers, `${this.#scope}${name}`);
   }
 }
 
@@ -297,10 +302,15 @@ function valueOf(name: string, known: KnownValue): Value {
   return { name, type: known.type, elementType: tensor?.elementType ?? 0, shape: tensor?.shape, elements: known.elements, constant: known.constant };
 }
 
-/** Adds the name, or the first of `name_2`, `name_3` … that is free. */
-function unique(names: Set<string>, name: string): string {
+/** Adds the name, or the first of `name_2`, `name_3` … that is free. `last`: the numbers that were given out; names are never given back. */
+function unique(names: Set<string>, last: Map<string, number>, name: string): string {
   let candidate = name;
-  for (let number = 2; names.has(candidate); number++) candidate = `${name}_${number}`;
+  if (names.has(name)) {
+    let number = last.get(name) ?? 1;
+    do candidate = `${name}_${++number}`;
+    while (names.has(candidate));
+    last.set(name, number);
+  }
   names.add(candidate);
   return candidate;
 }

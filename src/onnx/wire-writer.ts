@@ -2,7 +2,9 @@
 import { ByteRange } from './byte-range.ts';
 import { FOUR_BYTES, LENGTH_DELIMITED, VARINT } from './wire-reader.ts';
 
-const blockBytes = 64 * 1024;
+/** Blocks double from the first to the last of these: most messages are small. */
+const firstBlockBytes = 1024;
+const mostBlockBytes = 64 * 1024;
 
 /** Byte strings from this size on are not copied. */
 const ownChunkBytes = 4096;
@@ -10,27 +12,28 @@ const ownChunkBytes = 4096;
 export class WireWriter {
   /** Last first. */
   readonly #chunks: (Uint8Array | ByteRange)[] = [];
-  #block = Buffer.allocUnsafe(blockBytes);
+  #blockBytes = firstBlockBytes;
+  #block = Buffer.allocUnsafe(firstBlockBytes);
   /** What is filled of the block: from here to its end. */
-  #start = blockBytes;
+  #start = firstBlockBytes;
   /** Of the whole chunks. */
   #chunkBytes = 0;
 
   get byteLength(): number {
-    return this.#chunkBytes + blockBytes - this.#start;
+    return this.#chunkBytes + this.#block.byteLength - this.#start;
   }
 
   /** The parts in their order. Ranges are not read. */
   parts(): (Uint8Array | ByteRange)[] {
-    this.#close();
-    return this.#chunks.toReversed();
+    const filled = this.#block.subarray(this.#start);
+    return filled.byteLength === 0 ? this.#chunks.toReversed() : [filled, ...this.#chunks.toReversed()];
   }
 
+  /** What is left of the block takes what comes next. */
   #close(): void {
-    if (this.#start === blockBytes) return;
+    if (this.#start === this.#block.byteLength) return;
     this.#push(this.#block.subarray(this.#start));
-    this.#block = Buffer.allocUnsafe(blockBytes);
-    this.#start = blockBytes;
+    this.#block = this.#block.subarray(0, this.#start);
   }
 
   #push(chunk: Uint8Array | ByteRange): void {
@@ -39,7 +42,11 @@ export class WireWriter {
   }
 
   #room(bytes: number): void {
-    if (this.#start < bytes) this.#close();
+    if (this.#start >= bytes) return;
+    this.#close();
+    this.#blockBytes = Math.min(2 * this.#blockBytes, mostBlockBytes);
+    this.#block = Buffer.allocUnsafe(Math.max(bytes, this.#blockBytes));
+    this.#start = this.#block.byteLength;
   }
 
   bytes(bytes: Uint8Array): void {
