@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Imported PyTorch weights and TorchScript programs: how long an import takes and how much memory (ResNet-152, in each kind of file, a process each), and
+ * Imported PyTorch weights, TorchScript and exported programs: how long an import takes and how much memory (ResNet-152, in each kind of file, a process each), and
  * how many pictures a second the imported model runs beside torch with the same threads, in turns.
  *
  *     BENCH_TORCH_PYTHON=PYTHON node bench/torch.mjs [NAME...]
@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Call } from '../dist/call.js';
 import { stateDict } from '../dist/importers/state-dict/state-dict.js';
+import { torchExport } from '../dist/importers/torch-export/torch-export.js';
 import { torchScript } from '../dist/importers/torchscript/torchscript.js';
 import onnxRuntime from '../dist/runtimes/onnx/onnx-runtime.js';
 import { printTable, range, rounds, seconds } from './harness.mjs';
@@ -21,7 +22,8 @@ import { printTable, range, rounds, seconds } from './harness.mjs';
 /** Imports one file and prints what it took: the process that does it is started by this same file. */
 async function importOnce(folder, file, architecture) {
   const start = performance.now();
-  const [importer, options] = file.endsWith('.pt') ? [torchScript, {}] : [stateDict, { architecture }];
+  const program = file.endsWith('.pt2') ? torchExport : file.endsWith('.pt') ? torchScript : undefined;
+  const [importer, options] = program === undefined ? [stateDict, { architecture }] : [program, {}];
   await importer.import({ format: 'unknown', directory: folder, main: file, files: [], metadata: {} }, join(folder, `imported-${process.pid}`), options);
   console.log(JSON.stringify({ seconds: (performance.now() - start) / 1000, peakMb: process.resourceUsage().maxRSS / 1024 }));
 }
@@ -48,7 +50,7 @@ try {
   console.log(`${await next()}; ${cpus().length} cores, load average ${loadavg().map((load) => load.toFixed(1)).join(' ')}`);
   if (half !== 'run') {
     const rows = [];
-    for (const file of ['resnet152.pth', 'resnet152-legacy.pth', 'resnet152.safetensors', 'resnet152-traced.pt', 'resnet152-scripted.pt']) {
+    for (const file of ['resnet152.pth', 'resnet152-legacy.pth', 'resnet152.safetensors', 'resnet152-traced.pt', 'resnet152-scripted.pt', 'resnet152.pt2']) {
       const sizeMb = statSync(join(folder, file)).size / 2 ** 20;
       const results = Array.from({ length: rounds }, () => {
         const { stdout, status, stderr } = spawnSync(process.execPath, [import.meta.filename], { env: { ...process.env, BENCH_IMPORT: JSON.stringify([folder, file, 'resnet152']) }, encoding: 'utf8' });

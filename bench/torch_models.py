@@ -23,6 +23,9 @@ for name in sys.argv[2:]:
         save_file(models[name].state_dict(), folder / f"{name}.safetensors")
         torch.jit.trace(models[name], torch.zeros(2, 3, 64, 64), check_trace=False).save(folder / f"{name}-traced.pt")
         torch.jit.script(models[name]).save(folder / f"{name}-scripted.pt")
+        program = torch.export.export(models[name], (torch.rand(2, 3, 224, 224),), dynamic_shapes=({0: torch.export.Dim("batch")},))
+        torch.export.save(program, folder / f"{name}.pt2")
+        del program
         del models[name]
 print(f"torch {torch.__version__}, torchvision {torchvision.__version__}", flush=True)
 for line in sys.stdin:
