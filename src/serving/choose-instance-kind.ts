@@ -2,9 +2,8 @@
 import type { InstanceKind } from '../runtime.ts';
 import type { ModelportError } from '../errors.ts';
 import type { InferRequest, Signature } from '../model.ts';
-import { datatypes } from '../tensor.ts';
 import type { Instance, InstanceStart } from './instance.ts';
-import { sampleRequest } from './measure-run.ts';
+import { bytesOf, sampleRequest } from './measure-run.ts';
 import { startInstance } from './start-instance.ts';
 
 /** What a request to a thread and back costs altogether: two wake-ups, two copies, and the turns of two event loops. */
@@ -97,10 +96,4 @@ function samplesOf(signature: Signature, maxBatchSize: number | undefined): Infe
   if (single === undefined) return [];
   const busy = most > 1 && most * bytesOf(single) <= busyBytes ? sampleRequest(signature, most) : undefined;
   return busy === undefined ? [single] : [single, busy];
-}
-
-function bytesOf({ inputs }: InferRequest): number {
-  let sizeBytes = 0;
-  for (const { datatype, data } of inputs.values()) sizeBytes += data.length * datatypes[datatype].bytes;
-  return sizeBytes;
 }

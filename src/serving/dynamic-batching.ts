@@ -127,9 +127,9 @@ class BatchScheduler implements DynamicBatchingModel {
     this.#padding = options.padding === true && this.#maxSize > 0 ? new Padding(model.signature, options.maskInput, options.modelName) : undefined;
     this.signature = visibleSignature(model.signature, this.#maxSize, this.#padding);
     this.#rules = new JoinRules(model.signature, this.#maxSize, this.#padding);
-    this.#avoidsCopies = options.maxQueueDelayMs === undefined && options.preferredSizes === undefined && options.padding !== true && rowBytes(model.signature) >= largeRowBytes;
     this.#policy = queuePolicy(options.queue);
     const preferredSizes = [...(options.preferredSizes ?? [])].sort((a, b) => a - b);
+    this.#avoidsCopies = this.#maxQueueDelayMs === 0 && preferredSizes.length === 0 && options.padding !== true && rowBytes(model.signature) >= largeRowBytes;
     if (this.#maxSize > 0 && (preferredSizes.at(-1) ?? 0) > this.#maxSize) {
       throw new ModelportError('INVALID_CONFIG', `model '${this.#modelName}': preferred batch size ${preferredSizes.at(-1)} is larger than the largest batch, ${this.#maxSize}`, { at: 'batching.preferredSizes' });
     }
@@ -150,7 +150,7 @@ class BatchScheduler implements DynamicBatchingModel {
     const queued = new QueuedRequest(request, call, this.#arrivals++, now, this.#turn);
     call.timing.queuedAtMs = now;
     this.#rules.describe(queued);
-    if (this.#avoidsCopies && this.#estimate.averageRowMs < quickRowMs && this.#estimate.averageRowMs > 0) queued.shapeKey = undefined;
+    if (this.#avoidsCopies && this.#estimate.quickRowMs < quickRowMs && this.#estimate.quickRowMs > 0) queued.shapeKey = undefined;
     const { levels, defaultLevel } = this.#policy;
     queued.level = call.priority >= 1 && call.priority <= levels.length ? call.priority - 1 : defaultLevel;
     const refusal = this.#refusal(queued, now);

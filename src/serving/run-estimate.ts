@@ -2,11 +2,13 @@
 
 /** Weight of the newest run in the moving average. */
 const newestWeight = 0.2;
+/** How fast what is known of the quickest run fades. */
+const fading = 0.02;
 
 export class RunEstimate {
   readonly #concurrency: number;
   #averageMs = 0;
-  #averageRowMs = 0;
+  #quickRowMs = 0;
   #underWay = 0;
   /** The start of the newest run; with one instance, of the one that is under way. */
   #lastStartedAtMs = 0;
@@ -23,9 +25,9 @@ export class RunEstimate {
     return this.#averageMs;
   }
 
-  /** 0 before the first run. */
-  get averageRowMs(): number {
-    return this.#averageRowMs;
+  /** What a row takes when nothing is in its way, which an average of a busy server does not tell. 0 before the first run. */
+  get quickRowMs(): number {
+    return this.#quickRowMs;
   }
 
   get hasCapacity(): boolean {
@@ -44,7 +46,7 @@ export class RunEstimate {
   /** Only runs that ended well count: a failure is often quick and says nothing about those that follow. */
   measured(durationMs: number, rows: number): void {
     const rowMs = durationMs / Math.max(1, rows);
-    this.#averageRowMs = this.#averageMs === 0 ? rowMs : this.#averageRowMs + newestWeight * (rowMs - this.#averageRowMs);
+    this.#quickRowMs = this.#averageMs === 0 || rowMs < this.#quickRowMs ? rowMs : this.#quickRowMs + fading * (rowMs - this.#quickRowMs);
     this.#averageMs = this.#averageMs === 0 ? durationMs : this.#averageMs + newestWeight * (durationMs - this.#averageMs);
   }
 

@@ -63,7 +63,8 @@ describe('joining', () => {
     ['large and quick to run, because joining copies them', 65_536, 1, {}, [1, 1]],
     ['large and slow', 65_536, 30, {}, [2]],
     ['small', 16, 1, {}, [2]],
-    ['large and quick, where the config says how long to wait for others', 65_536, 1, { maxQueueDelayMs: 0 }, [2]],
+    ['large and quick, and nobody is to wait', 65_536, 1, { maxQueueDelayMs: 0 }, [1, 1]],
+    ['large and quick, where the config says how long to wait for others', 65_536, 1, { maxQueueDelayMs: 1 }, [2]],
   ] as const)('joins rows or not: %s', async (_, width, runMs, options, sizes) => {
     const { clock, model, send } = setUp(options, held(plain(8, [spec('x', [-1, width])], [spec('y', [-1, width])])));
     const row = rowsRequest([new Array<number>(width).fill(1)]);
