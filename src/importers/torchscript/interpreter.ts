@@ -5,19 +5,17 @@
 import { printable } from '../../formats/pickle/pickle-value.ts';
 import type { LoweringContext } from '../aten/lowering.ts';
 import { StatesNeeded } from '../aten/program-states.ts';
-import { AtenTensor, AtenTuple, describeValue, type AtenValue } from '../aten/value.ts';
-import { callBuiltin, construct } from './builtins.ts';
+import { AtenTensor, AtenTuple, describeValue } from '../aten/value.ts';
 import { runFor, runIf, runWhile } from './control-flow.ts';
+import { evaluateExpression } from './expressions.ts';
 import { ProgramRaised, type Frame, type Returned } from './frame.ts';
 import type { InputGuesses } from './guess-inputs.ts';
 import { Heap } from './heap.ts';
 import { ValueLoader } from './load-value.ts';
 import { callOperator } from './call-operator.ts';
-import { keyOf } from './known-values.ts';
-import { isNumber, negate, toBool } from './program-numbers.ts';
+import { isNumber, toBool } from './program-numbers.ts';
 import type { ScriptArchive } from './script-archive.ts';
-import { pathOf } from './script-type.ts';
-import { Absent, EnumMember, NamedTuple, PackedLayer, ScriptClass, ScriptDict, ScriptFunction, ScriptObject, TensorSequence, Unknown, asAten, type ScriptValue } from './script-value.ts';
+import { Absent, EnumMember, NamedTuple, PackedLayer, ScriptClass, ScriptDict, ScriptFunction, ScriptObject, TensorSequence, Unknown, type ScriptValue } from './script-value.ts';
 import type { Expression, FunctionDefinition, Place, Statement } from './syntax.ts';
 
 /** What a file may cost. Models of a thousand layers take a tenth. */
@@ -103,7 +101,7 @@ export class Interpreter {
       return scope === undefined || scope === '' ? run() : this.context.graph.scope(scope, run);
     } finally {
       this.frames.pop();
-      if (place !== undefined) this.#at(place);
+      if (place !== undefined) this.at(place);
     }
   }
 
@@ -130,7 +128,7 @@ export class Interpreter {
   }
 
   #statement(statement: Statement, frame: Frame): Returned | undefined {
-    this.#at(statement.place);
+    this.at(statement.place);
     this.#step();
     switch (statement.kind) {
       case 'assign':
@@ -244,127 +242,7 @@ export class Interpreter {
 
   evaluate(expression: Expression, frame: Frame): ScriptValue {
     this.#step();
-    switch (expression.kind) {
-      case 'name':
-        return this.#variable(expression.name, frame);
-      case 'int':
-        return BigInt.asIntN(64, expression.value);
-      case 'float':
-      case 'string':
-      case 'constant':
-        return expression.value;
-      case 'list':
-        return expression.elements.map((element) => asAten(this.evaluate(element, frame)));
-      case 'tuple':
-        return new AtenTuple(expression.elements.map((element) => asAten(this.evaluate(element, frame))));
-      case 'dict':
-        return new ScriptDict(expression.entries.map(([key, value]) => [keyOf(this, this.evaluate(key, frame)), this.evaluate(value, frame)]));
-      case 'negate': {
-        const value = this.evaluate(expression.operand, frame);
-        return isNumber(value) ? negate(value, this.context) : callOperator(this, 'aten', 'neg', [value], new Map());
-      }
-      case 'attribute':
-        return this.#path(expression, frame) ?? this.attribute(this.evaluate(expression.object, frame), expression.name);
-      case 'subscript':
-        return this.#subscript(this.evaluate(expression.object, frame), expression.index, frame);
-      case 'call':
-        return this.#call(expression, frame);
-      case 'slice':
-        throw this.refuse('a slice stands outside of an index');
-    }
-  }
-
-  #variable(name: string, frame: Frame): ScriptValue {
-    const value = frame.variables.get(name);
-    if (value === undefined) throw this.refuse(`the variable ${printable(name)} is read, but not set`);
-    if (value instanceof Absent && !value.isAnything) throw this.refuse(value.reason);
-    return value;
-  }
-
-  /** What a dotted name means that begins with no variable. Undefined where it begins with one. */
-  #path(expression: Expression, frame: Frame): ScriptValue | undefined {
-    const path = pathOf(expression);
-    if (path === undefined || frame.variables.has(path.slice(0, path.indexOf('.')))) return undefined;
-    if (path.startsWith('CONSTANTS.')) {
-      const pickled = this.archive.constant(path.slice(10));
-      if (pickled === undefined) throw this.refuse(`the archive has no constant ${printable(path)}`);
-      return this.constants.load(pickled, path.slice(10));
-    }
-    if (!path.startsWith('__torch__.')) throw this.refuse(`the name ${printable(path)} is not known`);
-    const definition = this.archive.function(path);
-    if (definition !== undefined) return new ScriptFunction(definition);
-    const type = this.archive.class(path);
-    if (type !== undefined) return type;
-    // A member of an Enum.
-    const dot = path.lastIndexOf('.');
-    const owner = this.archive.class(path.slice(0, dot));
-    if (owner !== undefined && owner.definition.base === 'Enum') return this.attribute(owner, path.slice(dot + 1));
-    throw this.refuse(`${printable(path)} is not in the archive`);
-  }
-
-  #subscript(object: ScriptValue, index: Expression, frame: Frame): ScriptValue {
-    if (object instanceof Unknown) return new Unknown(object.input, undefined);
-    if (index.kind === 'slice') {
-      const start = index.start === undefined ? null : this.evaluate(index.start, frame);
-      const end = index.end === undefined ? null : this.evaluate(index.end, frame);
-      if (object instanceof AtenTuple) {
-        const cut = callOperator(this, 'aten', 'slice', [[...object.items], start, end], new Map());
-        return new AtenTuple(cut as AtenValue[]);
-      }
-      return callOperator(this, 'aten', 'slice', [object, ...(object instanceof AtenTensor ? [0n] : []), start, end], new Map());
-    }
-    const key = this.evaluate(index, frame);
-    if (object instanceof AtenTuple) {
-      if (typeof key !== 'bigint') throw this.refuse(`a tuple is indexed with ${this.describe(key)}`);
-      const found = object.items.at(Number(key));
-      if (found === undefined) throw this.raised('IndexError: tuple index out of range');
-      return found;
-    }
-    if (object instanceof AtenTensor) return callOperator(this, 'aten', 'select', [object, 0n, key], new Map());
-    return callOperator(this, 'aten', '__getitem__', [object, key], new Map());
-  }
-
-  #call(expression: Expression & { kind: 'call' }, frame: Frame): ScriptValue {
-    const { callee } = expression;
-    this.#at(expression.place);
-    if (callee.kind === 'name' && !frame.variables.has(callee.name)) return callBuiltin(this, callee.name, expression, frame);
-    const path = pathOf(callee);
-    const root = path?.slice(0, path.indexOf('.'));
-    const inner = callee.kind === 'attribute' ? callee : undefined;
-    if (path !== undefined && root !== undefined && inner !== undefined && !frame.variables.has(root)) {
-      if (root === 'torch' || root === 'ops') {
-        const [args, keywords] = this.#arguments(expression, frame);
-        this.#at(expression.place);
-        const parts = path.split('.');
-        if (root === 'torch') return callOperator(this, 'aten', parts.at(-1)!, args, keywords);
-        return callOperator(this, parts.slice(1, -1).join('.'), parts.at(-1)!, args, keywords);
-      }
-      if (root === '__torch__' && inner.name === '__new__') {
-        const type = this.archive.class(path.slice(0, -'.__new__'.length));
-        if (type === undefined) throw this.refuse(`${printable(path)} is not in the archive`);
-        return new ScriptObject(type, new Map());
-      }
-    }
-    const target = inner === undefined ? this.evaluate(callee, frame) : (this.#path(inner, frame) ?? this.#member(inner, frame));
-    const [args, keywords] = this.#arguments(expression, frame);
-    this.#at(expression.place);
-    if (target instanceof ScriptFunction) return this.call(target, args, keywords);
-    if (target instanceof ScriptClass) return construct(this, target, args, keywords);
-    throw this.refuse(`${this.describe(target)} is called`);
-  }
-
-  /** A method is not an attribute that is read. */
-  #member(callee: Expression & { kind: 'attribute' }, frame: Frame): ScriptValue {
-    const object = this.evaluate(callee.object, frame);
-    if (object instanceof ScriptObject) {
-      const method = object.type.definition.methods.get(callee.name);
-      if (method !== undefined) return new ScriptFunction(method, object);
-    }
-    return this.attribute(object, callee.name);
-  }
-
-  #arguments({ args, keywords }: Expression & { kind: 'call' }, frame: Frame): [ScriptValue[], Map<string, ScriptValue>] {
-    return [args.map((argument) => this.evaluate(argument, frame)), new Map(keywords.map(({ name, value }) => [name, this.evaluate(value, frame)]))];
+    return evaluateExpression(this, expression, frame);
   }
 
   /** A condition: known now, or a value of the graph. */
@@ -386,7 +264,8 @@ export class Interpreter {
     if (++this.#operators > limits.operators) throw this.refuse(`the program runs more than ${limits.operators} operators`);
   }
 
-  #at(place: Place): void {
+  /** Where the program is now, for messages. */
+  at(place: Place): void {
     this.#place = place;
     this.context.sourceLine = `${place.file}, line ${place.line}`;
   }
