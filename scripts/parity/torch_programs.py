@@ -222,6 +222,18 @@ class Digits(nn.Module):
         return F.log_softmax(self.fc(x), dim=1)
 
 
+@program(numbers(3, 9, 9))
+class StandardizedConvolution(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.gain = nn.Parameter(torch.randn(8))
+
+    def forward(self, x):
+        weight = F.batch_norm(self.conv.weight.reshape(1, 8, -1), None, None, weight=self.gain, training=True, momentum=0.0, eps=1e-6)
+        return F.conv2d(x, weight.reshape_as(self.conv.weight), self.conv.bias)
+
+
 @program(numbers(3, 32, 32))
 class SqueezeExcite(nn.Module):
     def __init__(self):

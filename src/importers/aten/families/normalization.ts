@@ -23,9 +23,20 @@ function batchNormalization(context: LoweringContext, given: AtenArguments): Val
   return context.graph.op.batchNormalization(x, { scale: context.cast(scale, x.elementType), bias: context.cast(bias, x.elementType), mean: context.cast(mean, x.elementType), variance: context.cast(variance, x.elementType), epsilon: given.number('eps') });
 }
 
+/** Of each row and channel. */
+function ownStatistics(context: LoweringContext, given: AtenArguments, x: Value): Value {
+  const scale = given.optionalValue('weight') ?? constants(context, 1, x, 1);
+  const bias = given.optionalValue('bias') ?? constants(context, 0, x, 1);
+  return context.graph.node('InstanceNormalization', [x, scale, bias], { epsilon: given.number('eps') });
+}
+
 const stored: Lowering = (context, given) => {
-  if (given.boolean('training')) throw context.refuse(inTraining);
-  return batchNormalization(context, given);
+  if (!given.boolean('training')) return batchNormalization(context, given);
+  const x = given.value('input');
+  const shape = context.shape(x);
+  // Of one row and without statistics to change it mixes no rows: weights are standardized so.
+  if (given.optionalValue('running_mean') !== undefined || given.optionalValue('running_var') !== undefined || shape[0] !== 1 || shape.length < 3) throw context.refuse(inTraining);
+  return ownStatistics(context, given, x);
 };
 
 function layerNormalization(context: LoweringContext, given: AtenArguments): Value {
@@ -60,10 +71,7 @@ function groupNormalization(context: LoweringContext, x: Value, groups: number, 
 const instance: Lowering = (context, given, schema) => {
   if (!given.boolean('use_input_stats')) return batchNormalization(context, given);
   if (schema.name === 'instance_norm' && given.optionalTensor('running_mean') !== undefined) throw context.refuse(inTraining);
-  const x = given.value('input');
-  const scale = given.optionalValue('weight') ?? constants(context, 1, x, 1);
-  const bias = given.optionalValue('bias') ?? constants(context, 0, x, 1);
-  return context.graph.node('InstanceNormalization', [x, scale, bias], { epsilon: given.number('eps') });
+  return ownStatistics(context, given, given.value('input'));
 };
 
 const rootMeanSquare: Lowering = (context, given) => {
