@@ -1,11 +1,14 @@
 /** What a child process runs: an instance whose messages come through file descriptor 3. */
 import { Socket, type ConnectOpts, type SocketConstructorOpts } from 'node:net';
 import { toPlainError } from '../errors.ts';
+import { giveWayToEventLoop } from '../lib/give-way.ts';
 import { FrameReader } from './frame-reader.ts';
 import { InstanceHost } from './instance-host.ts';
 import { fits, unpackMessage, type Message } from './instance-wire.ts';
 import { writeMessage } from './process-instance.ts';
 import { RequestMemory } from './request-memory.ts';
+
+giveWayToEventLoop();
 
 /** A socket of a pipe holds about 200 KB. */
 const readBytes = 256 * 1024;

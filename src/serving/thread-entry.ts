@@ -1,10 +1,13 @@
 /** What a worker thread runs: an instance whose messages come through the port to its parent. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { giveWayToEventLoop } from '../lib/give-way.ts';
 import { InstanceHost } from './instance-host.ts';
 import { packMessage, unpackMessage, type Message } from './instance-wire.ts';
 import { postPacked, unpackPosted, type PostedMessage } from './posted-message.ts';
 import { RequestMemory } from './request-memory.ts';
 import { RunGate } from './run-gate.ts';
+
+giveWayToEventLoop();
 
 const port = parentPort!;
 const requests = new RequestMemory();

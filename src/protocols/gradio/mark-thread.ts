@@ -1,7 +1,10 @@
 /** A worker thread that draws what is marked in a picture, each mark a picture of the same size: transparent, and red where the mark is. See `marks.ts`, which owns it. */
 import { parentPort } from 'node:worker_threads';
+import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import sharp from 'sharp';
 import { redPng } from './indexed-png.ts';
+
+giveWayToEventLoop();
 
 export interface Box {
   readonly xmin: number;

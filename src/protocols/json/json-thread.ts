@@ -1,8 +1,11 @@
 /** Parses large JSON off the event loop. See `parse-json.ts`. */
 import { parentPort } from 'node:worker_threads';
 import { toPlainError } from '../../errors.ts';
+import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import { decodeJson } from './decode-json.ts';
 import type { JsonReply } from './parse-json.ts';
+
+giveWayToEventLoop();
 
 const port = parentPort!;
 

@@ -1,6 +1,7 @@
 /** The thread that parses large bodies and writes large answers, so that the event loop does neither. See `json-threads.ts`. */
 import { parentPort } from 'node:worker_threads';
 import { toPlainError, type PlainError } from '../../errors.ts';
+import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import type { TensorSpec } from '../../model.ts';
 import type { Datatype, TensorData } from '../../tensor.ts';
 import { tensorDataFromBytes } from './binary-tensors.ts';
@@ -9,6 +10,8 @@ import { parseInferRequest, type WireInferRequest } from './infer-request.ts';
 import { joinParts } from './infer-response.ts';
 import { buffersOf } from './json-tensors.ts';
 import { parseJson } from './json-value.ts';
+
+giveWayToEventLoop();
 
 export type JsonTask =
   | { readonly kind: 'parse'; readonly body: Uint8Array }

@@ -1,9 +1,12 @@
 /** A worker thread that decodes recordings and computes features. See `audio-threads.ts`, which owns it. */
 import { parentPort } from 'node:worker_threads';
 import { toPlainError, type PlainError } from '../../errors.ts';
+import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import { toAudioElements, type AudioElements, type AudioPlan } from './audio-plan.ts';
 import { decodeWave } from './decode-wave.ts';
 import { resample } from './resample.ts';
+
+giveWayToEventLoop();
 
 export interface AudioJob {
   /** Handed over, not copied. */

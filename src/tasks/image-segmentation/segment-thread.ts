@@ -1,9 +1,12 @@
 /** A worker thread that divides pictures and writes masks as PNG files. */
 import { parentPort } from 'node:worker_threads';
 import { toPlainError, type PlainError } from '../../errors.ts';
+import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import { loadDecoder } from '../image/decode-image.ts';
 import type { PreparedImage } from '../image/prepare-image.ts';
 import { segmentPixels, type ScoreMap, type Segment, type SegmentPlan } from './segment-pixels.ts';
+
+giveWayToEventLoop();
 
 export interface SegmentJob {
   readonly map: ScoreMap;

@@ -1,9 +1,12 @@
 /** A worker thread that decodes and prepares pictures. See `image-threads.ts`, which owns it. */
 import { parentPort } from 'node:worker_threads';
 import { toPlainError, type PlainError } from '../../errors.ts';
+import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import { decodeImage, loadDecoder, readImageHeader } from './decode-image.ts';
 import type { ImagePlan } from './image-plan.ts';
 import { prepareImage, type PreparedImage } from './prepare-image.ts';
+
+giveWayToEventLoop();
 
 export interface ImageJob {
   readonly id: number;

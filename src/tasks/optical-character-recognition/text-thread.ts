@@ -1,7 +1,10 @@
 /** A worker thread for what takes long in reading text. See `text-work.ts`. */
 import { parentPort } from 'node:worker_threads';
 import { toPlainError, type PlainError } from '../../errors.ts';
+import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import { workOnLines, workOnPicture, workOnRegions, type TextWork, type WorkedLines, type WorkedPicture, type WorkedRegions } from './text-work.ts';
+
+giveWayToEventLoop();
 
 export type TextReply = { readonly done: WorkedPicture | WorkedRegions | WorkedLines } | { readonly error: PlainError };
 

@@ -1,9 +1,12 @@
 /** A worker thread that reads tokenizers and cuts long texts into tokens. See `text-tokenizer.ts`. */
 import { parentPort } from 'node:worker_threads';
 import { toPlainError, type PlainError } from '../../errors.ts';
+import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import type { Encoding } from './encoding.ts';
 import { readJsonObject } from './model-files.ts';
 import { Tokenizer, type EncodeOptions, type PackedTokenizer } from './tokenizer.ts';
+
+giveWayToEventLoop();
 
 /** `key` differs where the file does. */
 export type TokenizerJob =
