@@ -141,6 +141,27 @@ describe('other forms of the graph', () => {
     expect(inner.requests.map(({ inputs: given }) => given.get('input_ids')!.shape)).toEqual([[1, 1], [1, 2], [1, 3]]);
   });
 
+  it('long prompts of a model with many tokens are read a few at a time, whatever they wait for', async () => {
+    const size = 500_000;
+    const signature = signatureOf(inputs, [spec('logits', 'FP32', ['batch', 'tokens', size])]);
+    const inner = fakeModel(signature, (request) => {
+      const [rows] = request.inputs.get('input_ids')!.shape as [number, number];
+      const logits = new Float32Array(rows * size);
+      for (let row = 0; row < rows; row++) logits[row * size + 7] = 1;
+      return [['logits', { datatype: 'FP32', shape: [rows, 1, size], data: logits }]];
+    });
+    const model = textGeneration.lift({ ...inner, signature: { ...signature, batch: { maxSize: 8, reason: '' } } }, {}, factsOf(signature, { artifact: files }));
+    // Twelve tokens each: two prompts have 12 million scores, three would have 18.
+    const prompts = ['abcdefghijklmnop', 'qrstuvwxyzabcdef', 'ponmlkjihgfedcba'];
+    const answers = await Promise.all(prompts.map((prompt) => ask<{ completionTokens: number; promptTokens: number }>(model, { prompt, maxTokens: 1 })));
+    expect(answers.map(({ completionTokens }) => completionTokens)).toEqual([1, 1, 1]);
+    for (const { inputs: given } of inner.requests) {
+      const [rows, length] = given.get('input_ids')!.shape as [number, number];
+      expect(rows === 1 || rows * length * size <= 16 << 20).toBe(true);
+    }
+    expect(inner.requests.length).toBeGreaterThan(1);
+  });
+
   it('a cache that is not continued is a mistake of the model', () => {
     const signature = signatureOf([...inputs, cache('past_key_values.0.key')], outputs.slice(0, 1));
     expect(() => textGeneration.lift(fakeModel(signature, counting), {}, factsOf(signature, { artifact: files }))).toThrow(/no output 'present\.0\.key'/);

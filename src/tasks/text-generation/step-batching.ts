@@ -35,6 +35,8 @@ interface Row {
 
 const mostWaiting = 1000;
 const longestTurnMs = 3;
+/** Scores of one run: a model gives those of every token of a prompt, and 32 prompts of a thousand tokens would be six gigabytes. */
+const mostScores = 16 << 20;
 
 export class StepBatching {
   readonly #model: Model;
@@ -45,6 +47,7 @@ export class StepBatching {
   #cache: KeyValueCache;
   #scores = new Float64Array(0);
   #running: Promise<void> | undefined;
+  #turnBeganMs = 0;
   /** Steps that were run, and rows of them. */
   steps = 0;
   stepRows = 0;
@@ -70,7 +73,7 @@ export class StepBatching {
   }
 
   async #run(): Promise<void> {
-    let turnBeganMs = performance.now();
+    this.#turnBeganMs = performance.now();
     while (this.#waiting.length > 0 || this.#rows.length > 0) {
       const gone = this.#rows.filter(({ stream }) => stream.cancelled());
       for (const { stream } of gone) stream.end();
@@ -78,17 +81,21 @@ export class StepBatching {
       if (this.#waiting.length > 0 && this.#rows.length < this.#mostRows) await this.#join();
       if (this.#rows.length > 0) await this.#step(this.#rows, (row) => [row.ids.at(-1)!], this.#cache);
       // A model that runs on the event loop may answer without ever leaving it.
-      if (performance.now() - turnBeganMs > longestTurnMs) {
-        await setImmediate();
-        turnBeganMs = performance.now();
-      }
+      await this.#pause();
     }
     this.#running = undefined;
   }
 
+  /** Lets others have the event loop where it was held for a while. */
+  async #pause(): Promise<void> {
+    if (performance.now() - this.#turnBeganMs <= longestTurnMs) return;
+    await setImmediate();
+    this.#turnBeganMs = performance.now();
+  }
+
   /** New streams read their prompts. */
   async #join(): Promise<void> {
-    const streams = this.#waiting.splice(0, this.#mostRows - this.#rows.length);
+    const streams = this.#waiting.splice(0, this.#joining(this.#mostRows - this.#rows.length));
     for (const stream of streams) if (stream.cancelled()) stream.end();
     const rows = streams.filter((stream) => !stream.cancelled()).map((stream) => ({ stream, ids: [...stream.promptIds] }));
     if (rows.length === 0) return;
@@ -101,6 +108,18 @@ export class StepBatching {
       before.rows.length === 0 ? joined.cache : joined.rows.length === 0 ? before.cache : await KeyValueCache.join([before, joined].flatMap(({ rows: each, cache }) => each.map((_, row) => ({ cache, row }))));
   }
 
+  /** How many of those that wait read their prompts in one run: what does not fit comes after the next step. */
+  #joining(most: number): number {
+    const size = this.#plan.logits.shape[2];
+    if (typeof size !== 'number' || size < 1) return most;
+    let longest = 0;
+    for (let count = 0; count < most && count < this.#waiting.length; count++) {
+      longest = Math.max(longest, this.#waiting[count]!.promptIds.length);
+      if (count > 0 && (count + 1) * longest * size > mostScores) return count;
+    }
+    return most;
+  }
+
   /** One run: each of `rows` reads what `read` says and chooses its next token. Rows that end leave. */
   async #step(rows: readonly Row[], read: (row: Row) => readonly number[], cache: KeyValueCache): Promise<void> {
     const hasCache = this.#plan.parts.length > 0;
@@ -110,6 +129,7 @@ export class StepBatching {
     try {
       const outputs = [this.#plan.logits.name, ...this.#plan.parts.map(({ output }) => output.name)];
       const response = await this.#model.infer!({ inputs: this.#inputs(ids, length, cache), outputs, givesAway: true }, new Call());
+      this.#turnBeganMs = performance.now();
       logits = checkLogits(response.outputs.get(this.#plan.logits.name)!, rows.length);
       this.#cache = hasCache ? cache.grow(response.outputs, length, ids.map((row) => row.length)) : cache;
     } catch (error) {
@@ -121,6 +141,8 @@ export class StepBatching {
     this.stepRows += rows.length;
     const ended = new Map<Row, unknown>();
     for (const [index, row] of rows.entries()) {
+      // To choose from fifty thousand scores takes up to two milliseconds.
+      await this.#pause();
       try {
         const token = row.stream.next(this.#lastScores(logits, index));
         if (token === undefined) ended.set(row, undefined);
