@@ -11,7 +11,7 @@ const picture = folder('preprocessor_config.json');
 
 /** What a schema can not say. takes and gives: examples of values. */
 const prose = {
-  'audio-classification': { what: 'A recording → what it is.', takes: '{"audio": "…a WAVE file, base64…", "topK": 3}', gives: '{"label": "dog", "score": 0.93, "labels": [{"label": "dog", "score": 0.93}]}', found: 'A preprocessor_config.json of a feature extractor for sound, an input of samples or of a spectrogram, and one score a class.', folder: picture },
+  'audio-classification': { what: 'A recording → what it is.', takes: '{"audio": "…a WAVE, MP3, FLAC, Ogg or WebM file, base64…", "topK": 3}', gives: '{"label": "dog", "score": 0.93, "labels": [{"label": "dog", "score": 0.93}]}', found: 'A preprocessor_config.json of a feature extractor for sound, an input of samples or of a spectrogram, and one score a class.', folder: picture },
   'feature-extraction': { what: 'A text → its vector.', takes: '{"text": "A text"}', gives: '{"embedding": [0.12, -0.03]}', found: 'The model takes tokens and answers a hidden state or an embedding, and there is a tokenizer.json.', folder: tokens },
   'file-classification': { what: 'Any file → what kind of file it is.', takes: '{"file": "…any file, base64…"}', gives: '{"label": "python", "score": 0.99, "labels": [{"label": "python", "score": 0.99}]}', found: "Magika's config.min.json beside the model: which bytes it reads, and the names of its classes.", folder: 'model.onnx and config.min.json, as Magika ships them' },
   'fill-mask': { what: 'A text with a gap → words that fit.', takes: '{"text": "Paris is the [MASK] of France.", "topK": 3}', gives: '{"best": "Paris is the capital of France.", "gaps": [[{"token": "capital", "score": 0.8, "tokenId": 3007, "text": "Paris is the capital of France."}]]}', found: 'config.json names an architecture that ends in ForMaskedLM.', folder: tokens },
@@ -27,7 +27,7 @@ const prose = {
   'text-classification': { what: 'A text → its class: sentiment, topic, spam.', takes: '{"text": "I loved it.", "topK": 2}', gives: '{"label": "POSITIVE", "score": 0.99, "labels": [{"label": "POSITIVE", "score": 0.99}]}', found: 'config.json names an architecture that ends in ForSequenceClassification, or the model takes one text a row and answers a class.', folder: tokens },
   'text-generation': { what: 'A text → how it goes on, token by token. Streams at different places share the steps of the model.', takes: '{"prompt": "Once upon", "maxTokens": 20, "temperature": 0.8, "seed": 1}', gives: '{"text": " a time", "finishReason": "length", "promptTokens": 2, "completionTokens": 20}', found: 'The model takes tokens and past_key_values.N.key and .value, and answers logits and present.N.key and .value, as Optimum names them; or config.json names an architecture that ends in ForCausalLM or LMHeadModel.', folder: tokens },
   'token-classification': { what: 'A text → the names in it: people, places, organizations.', takes: '{"text": "Sarah lives in London."}', gives: '{"entities": [{"label": "PER", "score": 0.99, "word": "Sarah", "start": 0, "end": 5}], "text": "Sarah lives in London."}', found: 'config.json names an architecture that ends in ForTokenClassification.', folder: tokens },
-  'voice-activity-detection': { what: 'A recording → where somebody speaks; also as a stream that comes in parts.', takes: '{"audio": "…a WAVE file, base64…"}', gives: '{"speech": true, "share": 0.8, "segments": [{"start": 0.4, "end": 2.1}], "timeline": {"start": 0, "step": 0.032, "values": [0.01]}}', found: "Silero's inputs: samples, a state, and the sample rate.", folder: 'model.onnx' },
+  'voice-activity-detection': { what: 'A recording → where somebody speaks; also as a stream that comes in parts.', takes: '{"audio": "…a WAVE, MP3, FLAC, Ogg or WebM file, base64…"}', gives: '{"speech": true, "share": 0.8, "segments": [{"start": 0.4, "end": 2.1}], "timeline": {"start": 0, "step": 0.032, "values": [0.01]}}', found: "Silero's inputs: samples, a state, and the sample rate.", folder: 'model.onnx' },
   'zero-shot-classification': { what: 'A text and any labels → which of them fits.', takes: '{"text": "The match was lost.", "labels": ["sports", "politics"]}', gives: '{"label": "sports", "score": 0.92, "labels": [{"label": "sports", "score": 0.92}, {"label": "politics", "score": 0.08}]}', found: 'config.json names an architecture that ends in ForSequenceClassification, with a class called entailment.', folder: tokens },
   'zero-shot-image-classification': { what: 'A picture and any captions → which of them fits (CLIP).', takes: '{"image": "…a picture, base64…", "labels": ["a dog", "a cat"]}', gives: '{"label": "a cat", "score": 0.97, "labels": [{"label": "a cat", "score": 0.97}, {"label": "a dog", "score": 0.03}]}', found: 'The model takes a picture and tokens, and answers logits_per_image.', folder: folder('preprocessor_config.json', 'tokenizer.json') },
 };
@@ -76,6 +76,10 @@ task:
 
 Requests that wait for decoding hold at most 256 MiB together; beyond that the answer is 503 with Retry-After. Texts are cut at what the model takes, which the answer
 says with \`"truncated": true\`; texts of more than a million characters are refused with 413.
+
+Recordings are WAVE files, or what small packages of their own decode, which whoever wants them installs beside Modelport (1.5 MB in all; where one is missing the
+answer is 501 with the line to type): \`mpg123-decoder\` for MP3, \`opus-decoder\` for Opus in Ogg and WebM, which is what browsers record,
+\`@wasm-audio-decoders/flac\` for FLAC, \`@wasm-audio-decoders/ogg-vorbis\` for Vorbis.
 
 ${sections.join('\n\n')}
 `;

@@ -6,9 +6,10 @@ import { Call } from '../../src/call.ts';
 import { isModelportError } from '../../src/errors.ts';
 import { toAudioElements, type AudioPlan } from '../../src/tasks/audio/audio-plan.ts';
 import { audioElements } from '../../src/tasks/audio/audio-threads.ts';
-import { decodeWave, type Recording } from '../../src/tasks/audio/decode-wave.ts';
+import { decodeWave } from '../../src/tasks/audio/decode-wave.ts';
 import { PowerSpectrum } from '../../src/tasks/audio/fourier.ts';
 import { kaldiSpectrogram, whisperSpectrogram } from '../../src/tasks/audio/mel-spectrogram.ts';
+import type { Recording } from '../../src/tasks/audio/recording.ts';
 import { resample } from '../../src/tasks/audio/resample.ts';
 import { waveFile, type WaveOptions } from './wave-file.ts';
 
@@ -51,16 +52,7 @@ describe('WAVE files', () => {
   const start = (text: string): Uint8Array => new Uint8Array(Buffer.concat([Buffer.from(text, 'latin1'), Buffer.alloc(40)]));
   it.each<[string, Uint8Array, RegExp]>([
     ['nothing', new Uint8Array(0), /audio is empty: send a recording/],
-    ['text', start('hello'), /audio is not a recording that can be read here: its first bytes are 68 65 6c 6c\. Send a WAVE file/],
-    ['MP3', start('ID3\x04'), /it is an MP3 file/],
-    ['MP3 without a tag', start('\xff\xfb\x90\x64'), /it is an MP3 file/],
-    ['AAC', start('\xff\xf1\x50\x80'), /it is an AAC file/],
-    ['Opus', start('OggS'), /it is an Ogg file \(Vorbis or Opus\)/],
-    ['FLAC', start('fLaC'), /it is a FLAC file/],
-    ['M4A', start('\0\0\0\x20ftypM4A '), /it is an MP4 file/],
-    ['WebM', start('\x1a\x45\xdf\xa3'), /it is a WebM or Matroska file/],
-    ['AIFF', start('FORM\0\0\0\0AIFF'), /it is an AIFF file/],
-    ['a picture', start('\x89PNG\r\n'), /it is a picture/],
+    ['what is no WAVE file', start('hello'), /audio is no WAVE file: its first bytes are 68 65 6c 6c/],
     ['ADPCM', waveFile([0, 0], { bits: 8, code: 17 }), /with IMA ADPCM inside, which is not read here: send PCM/],
     ['an unknown encoding', waveFile([0, 0], { bits: 8, code: 999 }), /with encoding 999 inside/],
     ['12 bits', waveFile([0, 0], { bits: 8 }).with(34, 12), /with 12 bits a sample, but 8, 16, 24, 32 are read here/],

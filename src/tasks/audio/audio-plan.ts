@@ -1,5 +1,5 @@
 /** How recordings become one input tensor of a model. Plain data: it crosses thread borders. */
-import type { Recording } from './decode-wave.ts';
+import type { Recording } from './recording.ts';
 import { kaldiSpectrogram, whisperSpectrogram } from './mel-spectrogram.ts';
 
 export const audioFeatures = ['waveform', 'kaldi-fbank', 'whisper-log-mel'] as const;

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { toPlainError, type PlainError } from '../../errors.ts';
 import { giveWayToEventLoop } from '../../lib/give-way.ts';
 import { toAudioElements, type AudioElements, type AudioPlan } from './audio-plan.ts';
-import { decodeWave } from './decode-wave.ts';
+import { decodeRecording } from './decode-recording.ts';
 import { resample } from './resample.ts';
 
 giveWayToEventLoop();
@@ -19,13 +19,18 @@ export type AudioReply = { readonly audio: AudioElements } | { readonly error: P
 
 const port = parentPort!;
 
-port.on('message', ({ bytes, plan, at }: AudioJob) => {
-  let reply: AudioReply;
-  try {
-    const { samples, sampleRate } = decodeWave(bytes, { maxSeconds: plan.maxSeconds, at });
-    reply = { audio: toAudioElements({ sampleRate: plan.sampleRate, samples: resample(samples, sampleRate, plan.sampleRate) }, plan) };
-  } catch (error) {
-    reply = { error: toPlainError(error) };
-  }
-  port.postMessage(reply, 'audio' in reply ? [reply.audio.elements.buffer] : []);
+// Decoders tell the console of each damaged frame; whoever sent it is told in the answer.
+console.error = () => {};
+
+port.on('message', (job: AudioJob) => {
+  void work(job).then((reply) => port.postMessage(reply, 'audio' in reply ? [reply.audio.elements.buffer] : []));
 });
+
+async function work({ bytes, plan, at }: AudioJob): Promise<AudioReply> {
+  try {
+    const { samples, sampleRate } = await decodeRecording(bytes, { maxSeconds: plan.maxSeconds, at });
+    return { audio: toAudioElements({ sampleRate: plan.sampleRate, samples: resample(samples, sampleRate, plan.sampleRate) }, plan) };
+  } catch (error) {
+    return { error: toPlainError(error) };
+  }
+}

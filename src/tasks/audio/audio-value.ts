@@ -17,7 +17,7 @@ export function audioSchema(sampleRate: number): JsonSchema {
     format: 'binary',
     contentMediaType: 'audio/*',
     contentEncoding: 'base64',
-    description: `A WAVE file (integers of 8 to 32 bits, floats, A-law, µ-law; any number of channels): as data URL, as base64 text, or as a file of a multipart form. ${sampleRate} samples a second need no conversion.`,
+    description: `A WAVE, MP3, FLAC, Ogg (Opus, Vorbis) or WebM (Opus) file: as data URL, as base64 text, or as a file of a multipart form. WAVE files of ${sampleRate} samples a second need no conversion.`,
     'x-modelport': { widget: 'audio', sampleRate },
   };
 }

@@ -2,32 +2,17 @@
  * WAVE files → samples. After Microsoft's and IBM's "Multimedia Programming Interface and Data Specifications 1.0" (1991) and
  * "WAVEFORMATEXTENSIBLE": integers of 8, 16, 24 and 32 bits, floats of 32 and 64, A-law and µ-law (ITU-T G.711).
  */
-import { ModelportError } from '../../errors.ts';
-
-export interface Recording {
-  /** Samples a second. */
-  readonly sampleRate: number;
-  /** From −1 to 1; the mean of the channels. */
-  readonly samples: Float32Array<ArrayBuffer>;
-}
-
-export interface WaveLimits {
-  readonly maxSeconds: number;
-  /** Where the recording lies in the value, for messages. */
-  readonly at: string;
-}
+import { firstBytes, formatOf, textAt } from './file-format.ts';
+import { checkFormat, checkLength, failAt, type Fail, type Recording, type RecordingLimits } from './recording.ts';
 
 const mostChannels = 64;
-const slowestRate = 1000;
-const fastestRate = 384_000;
-const mostSamples = 1 << 27;
 
 /** Throws `INVALID_VALUE` for what is no WAVE file, is damaged, or too long. */
-export function decodeWave(bytes: Uint8Array, { maxSeconds, at }: WaveLimits): Recording {
-  const fail = (reason: string): ModelportError => new ModelportError('INVALID_VALUE', `${at} ${reason}`, { at });
+export function decodeWave(bytes: Uint8Array, { maxSeconds, at }: RecordingLimits): Recording {
+  const fail = failAt(at);
   if (bytes.length === 0) throw fail('is empty: send a recording');
   const found = formatOf(bytes);
-  if (found !== 'WAVE') throw fail(`is not a recording that can be read here: ${found === undefined ? `its first bytes are ${firstBytes(bytes)}` : `it is ${found}`}. Send a WAVE file (ffmpeg -i recording out.wav makes one)`);
+  if (found === undefined || !('read' in found) || found.read !== 'WAVE') throw fail(`is no WAVE file: its first bytes are ${firstBytes(bytes)}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let format: WaveFormat | undefined;
   for (let offset = 12; offset + 8 <= bytes.length; ) {
@@ -49,8 +34,6 @@ export function decodeWave(bytes: Uint8Array, { maxSeconds, at }: WaveLimits): R
   }
   throw fail(`is a damaged WAVE file: it has no ${format === undefined ? 'format' : 'samples'}`);
 }
-
-type Fail = (reason: string) => ModelportError;
 
 interface WaveFormat {
   readonly encoding: 'integer' | 'float' | 'a-law' | 'mu-law';
@@ -85,8 +68,7 @@ function readFormat(view: DataView, start: number, size: number, fail: Fail): Wa
   if (known === undefined) throw fail(`is a WAVE file with ${otherEncodings[code] ?? `encoding ${code}`} inside, which is not read here: send PCM (ffmpeg -i recording -c:a pcm_s16le out.wav)`);
   const [encoding, widths] = known;
   if (!widths.includes(bits)) throw fail(`is a WAVE file with ${bits} bits a sample, but ${widths.join(', ')} are read here`);
-  if (channels < 1 || channels > mostChannels) throw fail(`has ${channels} channels, but 1 to ${mostChannels} are read here`);
-  if (sampleRate < slowestRate || sampleRate > fastestRate) throw fail(`has ${sampleRate} samples a second, but ${slowestRate} to ${fastestRate} are read here`);
+  checkFormat(channels, sampleRate, mostChannels, fail);
   const sampleBytes = bits / 8;
   if (blockBytes !== sampleBytes * channels) throw fail(`is a damaged WAVE file: ${channels} channels of ${bits} bits do not make blocks of ${blockBytes} bytes`);
   return { encoding, channels, sampleRate, sampleBytes, blockBytes };
@@ -95,7 +77,7 @@ function readFormat(view: DataView, start: number, size: number, fail: Fail): Wa
 function readSamples(view: DataView, start: number, size: number, format: WaveFormat, maxSeconds: number, fail: Fail): Recording {
   const { channels, sampleRate, sampleBytes, blockBytes } = format;
   const count = Math.floor(size / blockBytes);
-  if (count > maxSeconds * sampleRate || count > mostSamples) throw fail(`lasts ${Math.round(count / sampleRate)} seconds, but at most ${Math.floor(Math.min(maxSeconds, mostSamples / sampleRate))} are accepted: send a shorter recording`);
+  checkLength(count, sampleRate, maxSeconds, fail);
   const read = reader(view, format);
   const samples = new Float32Array(count);
   for (let index = 0, offset = start; index < count; index++) {
@@ -130,31 +112,4 @@ function expandALaw(code: number): number {
   const step = (value & 0x0f) << 4;
   const magnitude = segment === 0 ? step + 8 : (step + 0x108) << (segment - 1);
   return ((value & 0x80) !== 0 ? magnitude : -magnitude) / 32768;
-}
-
-/** What the first bytes say that a file is; WAVE is what is read here. */
-function formatOf(bytes: Uint8Array): string | undefined {
-  const start = textAt(bytes, 0, 16);
-  if (/^RIFF[^]{4}WAVE/.test(start)) return 'WAVE';
-  if (/^(RF64|BW64)/.test(start)) return 'a WAVE file of more than 4 GB';
-  if (start.startsWith('ID3') || (bytes[0] === 0xff && (bytes[1]! & 0xe6) === 0xe2)) return 'an MP3 file';
-  if (bytes[0] === 0xff && (bytes[1]! & 0xf6) === 0xf0) return 'an AAC file';
-  if (start.startsWith('OggS')) return 'an Ogg file (Vorbis or Opus)';
-  if (start.startsWith('fLaC')) return 'a FLAC file';
-  if (/^[^]{4}ftyp/.test(start)) return 'an MP4 file (M4A)';
-  if (start.startsWith('\x1a\x45\xdf\xa3')) return 'a WebM or Matroska file';
-  if (/^FORM[^]{4}AIF[FC]/.test(start)) return 'an AIFF file';
-  if (start.startsWith('.snd')) return 'an AU file';
-  if (start.startsWith('#!AMR')) return 'an AMR file';
-  if (start.startsWith('caff')) return 'a Core Audio file';
-  if (start.startsWith('\x89PNG') || start.startsWith('\xff\xd8\xff')) return 'a picture';
-  return undefined;
-}
-
-function textAt(bytes: Uint8Array, start: number, length: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, Math.max(0, Math.min(length, bytes.length - start))).toString('latin1');
-}
-
-function firstBytes(bytes: Uint8Array): string {
-  return [...bytes.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
