@@ -48,7 +48,7 @@ async function openRemote(artifact: Artifact): Promise<OpenedArtifact> {
   return { artifact, facts: { signature: model.signature, source: `the server at ${artifact.metadata['url'] ?? '?'}` }, platform: 'remote' };
 }
 
-export interface RepositoryOptions extends Pick<FolderModelRepositoryOptions, 'paths' | 'mode' | 'loadModels' | 'pollMs' | 'storeFiles'> {
+export interface RepositoryOptions extends Pick<FolderModelRepositoryOptions, 'paths' | 'mode' | 'loadModels' | 'pollMs' | 'storeFiles' | 'loadTimeoutMs'> {
   readonly log: Log;
   /** Where what is imported is kept; default: the user's cache folder. */
   readonly cacheDirectory?: string;

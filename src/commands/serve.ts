@@ -16,6 +16,7 @@ export interface ServeFlags {
   readonly serverName: string;
   readonly allowSharedMemory: boolean;
   readonly drainTimeout: number;
+  readonly loadTimeout: number;
   readonly maxBody: number;
   readonly logFormat: 'text' | 'json';
   readonly logRequests: boolean;
@@ -56,6 +57,7 @@ export function serveCommand(): Command {
     .addOption(option('--max-body <size>', 'largest request body').default(64_000_000, '64MB').argParser(parseSize))
     .addOption(option('--response-cache-size <size>', 'memory for answers of models whose config says cache: true').default(64_000_000, '64MB').argParser(parseSize))
     .addOption(option('--rate-limit-resource <name:count>', 'how much of a named resource there is; may be given several times').argParser(collect))
+    .addOption(option('--load-timeout <duration>', 'how long a model may take to load and warm up').default(600_000, '10m').argParser(parseDuration))
     .addOption(option('--drain-timeout <duration>', 'how long accepted requests may take after SIGTERM').default(30_000, '30s').argParser(parseDuration))
     .addOption(option('--cache-dir <folder>', 'where what is made or fetched is kept').default(undefined, '~/.cache/modelport'))
     .addOption(option('--trace-url <url>', 'send OpenTelemetry traces there (OTLP over HTTP)'))

@@ -74,6 +74,7 @@ function createModels(paths: readonly string[], flags: ServeFlags, resources: Re
       return storeFiles(flags.cacheDir ?? defaultCacheDirectory(), model, files);
     },
     log,
+    loadTimeoutMs: flags.loadTimeout,
     responseCacheBytes: flags.responseCacheSize,
     ...(flags.cacheDir === undefined ? {} : { cacheDirectory: flags.cacheDir }),
     resources,

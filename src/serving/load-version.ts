@@ -59,6 +59,8 @@ export interface LoadFunctions {
   fetchFiles?(request: FetchRequest): Promise<FetchedFiles>;
   /** Loads, warms up and wraps. What it rejects with is the reason in the index; nothing stays behind. */
   assemble(request: AssembleRequest): Promise<AssembledModel>;
+  /** How long putting together and warming up may take; what fetches or imports files has limits of its own. Undefined: as long as it takes. */
+  readonly loadTimeoutMs?: number;
 }
 
 export interface LoadedVersion {
@@ -72,8 +74,23 @@ export type SignatureLookup = (model: string, version: string | undefined) => Si
 
 export async function loadVersion(found: FoundModel, version: FoundVersion, functions: LoadFunctions, signatureOf: SignatureLookup): Promise<LoadedVersion> {
   const { artifact, platform, explanation, directory } = await explainVersion(found, version, functions, signatureOf);
-  const assembled = await functions.assemble({ name: found.name, version: version.version, artifact, platform, directory, explanation });
+  const assembling = functions.assemble({ name: found.name, version: version.version, artifact, platform, directory, explanation });
+  const assembled = functions.loadTimeoutMs === undefined ? await assembling : await inTime(assembling, functions.loadTimeoutMs);
   return { assembled, artifact, platform };
+}
+
+/** A run that never ends can't be stopped: what comes of it later is released, and nobody waits for it. */
+async function inTime(assembling: Promise<AssembledModel>, timeoutMs: number): Promise<AssembledModel> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<'timeout'>((resolve) => (timer = setTimeout(() => resolve('timeout'), timeoutMs)));
+  try {
+    const first = await Promise.race([assembling, timeout]);
+    if (first !== 'timeout') return first;
+  } finally {
+    clearTimeout(timer);
+  }
+  assembling.then((late) => late.model[Symbol.asyncDispose](), () => {});
+  throw new ModelportError('UNAVAILABLE', `it was not ready after ${timeoutMs / 1000} s: loading it, or a run at its warm-up, had not ended; --load-timeout gives it longer`);
 }
 
 /** What a version is and which config it would be served with, without loading it. */

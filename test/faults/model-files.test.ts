@@ -110,6 +110,16 @@ describe('a model that is valid and means harm', () => {
     copyFileSync(good, join(repository, 'good', 'model.onnx'));
   });
 
+  test('what has not ended in time is refused, and says why', async () => {
+    const server = await startModelport({ arguments: [repository, '--model-control-mode', 'explicit', '--load-model', 'good', '--load-timeout', '300ms', '--drain-timeout', '1s'] });
+    const answer = await fetch(`${server.url}/v2/repository/models/endless/load`, { method: 'POST' });
+    expect(answer.status).toBe(503);
+    expect(await answer.text()).toMatch(/'endless'.*not ready after 0\.3 s.*--load-timeout/);
+    expect(await index(server)).toContainEqual(expect.objectContaining({ name: 'endless', state: 'UNAVAILABLE', reason: expect.stringContaining('--load-timeout') as string }));
+    expect(await ask(server, 'good')).toEqual({ status: 200, version: '1' });
+    await server.stop('SIGKILL');
+  });
+
   test('a run that never ends takes neither the server nor its other models', async () => {
     const server = await startModelport({ arguments: [repository, '--model-control-mode', 'explicit', '--load-model', 'good', '--drain-timeout', '1s'] });
     const given = new AbortController();
