@@ -1,28 +1,17 @@
-/** argv → one command. Exit codes: 0 done, 1 the work failed, 2 the command line was wrong, 130 stopped by Ctrl-C. */
-import { CommanderError } from 'commander';
-import { createProgram } from './commands/program.ts';
-import { isModelportError } from './errors.ts';
-import { createStyle, usesColor } from './lib/terminal.ts';
+/**
+ * The program. It loads the rest by itself, because the first process of a container must answer signals from its first moment on: the kernel
+ * ignores those that it has no handler for, and whoever ends a container that is just starting would wait until it is killed.
+ */
+import process from 'node:process';
 
-// `modelport … | head`: who reads no more has what they wanted.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
-try {
-  await createProgram().parseAsync();
-} catch (error) {
-  process.exitCode = report(error);
-}
-
-function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const style = createStyle(usesColor(process.stderr));
-  if (isModelportError(error)) {
-    process.stderr.write(`${style.red('error')} ${error.message}\n`);
-    return error.code === 'INVALID_USAGE' ? 2 : 1;
+if (process.pid === 1) {
+  for (const [signal, exitCode] of [['SIGTERM', 143], ['SIGINT', 130]] as const) {
+    process.on(signal, () => {
+      // A server that listens answers its requests first.
+      if (process.listenerCount(signal) === 1) process.exit(exitCode);
+    });
   }
-  process.stderr.write(`${style.red('error')} Modelport itself failed: please report this with what follows\n${error instanceof Error ? error.stack : String(error)}\n`);
-  return 1;
 }
+
+const { runCommandLine } = await import('./commands/run-command-line.ts');
+await runCommandLine();
