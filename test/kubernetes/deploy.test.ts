@@ -171,6 +171,26 @@ describe.skipIf(missing !== undefined)(`Kubernetes${missing === undefined ? '' :
     const result = await load;
     expect(result.failures).toEqual([]);
     expect(result.versions).toEqual({ 1: 300 });
+    // Going back later means to what served once.
+    expect(cluster.kubectl('-n', namespace, 'get', 'replicasets', '-o', 'yaml')).not.toContain('9999');
+  });
+
+  it('serves models from an image of their own, which changes without the server', async () => {
+    const served = async (): Promise<string[]> => Object.keys((await cluster.load('iris', 20, 1)).versions);
+    for (const [tag, version] of [['2', '2'], ['1', '1']] as const) {
+      const { code, stderr } = await deploy('--image', image('1'), '--models-image', image(tag), '--apply');
+      expect(code, stderr).toBe(0);
+      await until(`answers of version ${version} alone`, async () => (await served()).join() === version);
+    }
+    const name = readyPods()[0]!;
+    expect(cluster.kubectl('-n', namespace, 'exec', name, '--', '/usr/local/bin/node', '-e', "try { require('fs').writeFileSync('/mnt/models-image/x', '') } catch (error) { console.log(error.code) }")).toBe('EROFS');
+    // What push writes is an artifact and no image: there is nothing in it to mount.
+    const weights = image('1').replace(/iris:1$/, 'weights:1');
+    expect((await modelport('push', 'models/iris', `oci://${weights}`)).code).toBe(0);
+    const artifact = await deploy('--image', image('1'), '--models-image', weights, '--ready-timeout', '15s', '--apply');
+    expect(artifact.code).toBe(1);
+    expect(artifact.stderr).toContain('/mnt/models-image/models');
+    expect((await deploy('--image', image('1'), '--apply')).code).toBe(0);
   });
 
   it('tells of an image that is not there', async () => {

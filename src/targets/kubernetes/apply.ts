@@ -1,5 +1,5 @@
 /** `--apply`: every object by server-side apply, then the wait until the new pods serve; and back again where they don't. */
-import { ModelportError } from '../../errors.ts';
+import { isModelportError, ModelportError } from '../../errors.ts';
 import type { ApplyContext, Deployment, TargetOptions } from '../../target.ts';
 import { openCluster, type Cluster, type ClusterObject } from './cluster.ts';
 import { deploymentObjects, ownsReplicas, staleObjects } from './objects.ts';
@@ -53,10 +53,19 @@ async function handReplicasOver(cluster: Cluster, live: ClusterObject, objects: 
 /** Says what serves now. */
 async function goBack(cluster: Cluster, { name }: Deployment, namespace: string, options: TargetOptions, wasThere: boolean, context: ApplyContext): Promise<string> {
   const live = await cluster.get('apps/v1', 'Deployment', namespace, name);
-  const hasEarlier = wasThere && live !== undefined && (await replicaSets(cluster, namespace, name, live)).some((set) => revisionOf(set) !== revisionOf(live));
-  if (!hasEarlier) return 'There is no version before it to go back to; its pods are left for you to look at';
+  const sets = live === undefined ? [] : await replicaSets(cluster, namespace, name, live);
+  const failed = sets.find((set) => revisionOf(set) === revisionOf(live!));
+  if (!wasThere || sets.every((set) => set === failed)) return 'There is no version before it to go back to; its pods are left for you to look at';
   if (options['keepFailed'] === true) return `It is left as it is (--keep-failed), and the pods of the version before go on serving. modelport deploy kubernetes --name ${name} --namespace ${namespace} --rollback goes back`;
   const image = await applyPrevious(cluster, namespace, name, String(options['fieldManager']));
   const failure = await waitForRollout(cluster, namespace, name, 120, context);
-  return failure === undefined ? `Rolled back: ${image} serves, as before` : `Rolled back to ${image}, which is not ready either: ${failure}`;
+  if (failure !== undefined) return `Rolled back to ${image}, which is not ready either: ${failure}`;
+  // Else a later --rollback would go to what never served.
+  if (failed !== undefined) await cluster.delete('apps/v1', 'ReplicaSet', namespace, failed.metadata.name).catch(leaveIt);
+  return `Rolled back: ${image} serves, as before`;
+}
+
+/** An account that may not tidy up may deploy all the same. */
+function leaveIt(error: unknown): void {
+  if (!isModelportError(error) || error.code !== 'FORBIDDEN') throw error;
 }

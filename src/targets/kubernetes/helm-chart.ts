@@ -53,6 +53,7 @@ function templateValues(): Values {
     pullSecret: '{{ .Values.pullSecret | quote }}',
     apiKeySecret: '{{ .Values.apiKeySecret | quote }}',
     modelsImage: '{{ .Values.modelsImage | quote }}',
+    modelsPath: '{{ with .Values.modelsPath }}/{{ . }}{{ end }}',
     gatewayName: '{{ .Values.gateway.name | quote }}',
     gatewayNamespaceLine: '{{- with .Values.gateway.namespace }}\n      namespace: {{ . | quote }}\n{{- end }}\n',
     monitoringNamespace: '{{ .Values.monitoring.namespace | quote }}',
@@ -82,8 +83,10 @@ function valuesFile(deployment: Deployment, options: KubernetesOptions): string 
 image: ${yamlScalar(deployment.image)}
 # Name of a secret with the registry's login.
 pullSecret: ${text(options.pullSecret)}
-# Models from an image of their own, mounted at /models (an OCI volume); empty: they lie in the image.
+# Models from an image of their own (an OCI volume); empty: they lie in the image above.
 modelsImage: ${text(options.modelsImage)}
+# Where models lie in that image.
+modelsPath: ${text(options.modelsPath)}
 
 # There are always so many.
 replicas: ${deployment.replicas}
@@ -144,6 +147,7 @@ const schema = {
       image: { type: 'string', minLength: 1 },
       pullSecret: text,
       modelsImage: text,
+      modelsPath: { type: 'string', pattern: '^([A-Za-z0-9_.@+-]+(/[A-Za-z0-9_.@+-]+)*)?$' },
       replicas: positive,
       autoscaling: object({ maxReplicas: positive, cpuUtilization: positive }, ['maxReplicas', 'cpuUtilization']),
       resources: object({ cpu: quantity, memory: quantity }, ['cpu', 'memory']),

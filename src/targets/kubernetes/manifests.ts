@@ -85,7 +85,7 @@ ${values.when('pullSecret', `      imagePullSecrets:\n        - name: ${values.p
         - name: models
           image: ${values.image}
           imagePullPolicy: IfNotPresent
-${values.when('modelsImage', '          args: [serve, /models]\n')}          env:
+${values.when('modelsImage', `          args: [serve, "/mnt/models-image${values.modelsPath}"]\n`)}          env:
             - name: MODELPORT_LOG_FORMAT
               value: json
             - name: MODELPORT_DRAIN_TIMEOUT
@@ -140,7 +140,7 @@ ${values.when('apiKey', '            - name: MODELPORT_API_KEY_FILE\n           
           volumeMounts:
             - name: scratch
               mountPath: /tmp
-${values.when('modelsImage', '            - name: models\n              mountPath: /models\n              readOnly: true\n')}${values.when('apiKey', '            - name: api-keys\n              mountPath: /run/secrets/modelport\n              readOnly: true\n')}      volumes:
+${values.when('modelsImage', '            - name: models\n              mountPath: /mnt/models-image\n              readOnly: true\n')}${values.when('apiKey', '            - name: api-keys\n              mountPath: /run/secrets/modelport\n              readOnly: true\n')}      volumes:
         # The root can't be written; imports and downloads go here and vanish with the pod.
         - name: scratch
           emptyDir:

@@ -8,6 +8,8 @@ export interface KubernetesOptions {
   readonly format: 'plain' | 'kustomize' | 'helm';
   readonly cpuUtilizationPercent: number;
   readonly modelsImage: string | undefined;
+  /** Relative, with forward slashes; '' for the image's root. */
+  readonly modelsPath: string;
   readonly pullSecret: string | undefined;
   readonly apiKeySecret: string | undefined;
   readonly ingressClass: string | undefined;
@@ -45,6 +47,7 @@ export function readKubernetesOptions(deployment: Deployment, options: TargetOpt
     format: (options['format'] ?? 'plain') as KubernetesOptions['format'],
     cpuUtilizationPercent: percent,
     modelsImage,
+    modelsPath: checkModelsPath(text('modelsPath') ?? 'models'),
     pullSecret: objectName('pullSecret', '--pull-secret'),
     apiKeySecret: objectName('apiKeySecret', '--api-key-secret'),
     ingressClass,
@@ -61,6 +64,12 @@ export function readKubernetesOptions(deployment: Deployment, options: TargetOpt
 export function checkObjectName(name: string, flag: string): string {
   if (name.length > 253 || !/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(name)) throw new ModelportError('INVALID_USAGE', `${flag} '${name}': names in Kubernetes are small letters, digits, hyphens and dots`, { at: flag });
   return name;
+}
+
+function checkModelsPath(path: string): string {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.some((part) => part === '..' || !/^[\w.@+-]+$/.test(part))) throw new ModelportError('INVALID_USAGE', `--models-path '${path}': write a folder of the image, as models`, { at: '--models-path' });
+  return parts.join('/');
 }
 
 export function checkNamespace(name: string): string {

@@ -27,6 +27,8 @@ export interface Values {
   readonly pullSecret: string;
   readonly apiKeySecret: string;
   readonly modelsImage: string;
+  /** The folder of models in that image, with a slash before it; '' for its root. */
+  readonly modelsPath: string;
   readonly gatewayName: string;
   readonly gatewayNamespaceLine: string;
   readonly monitoringNamespace: string;
@@ -86,6 +88,7 @@ export function literalValues(deployment: Deployment, options: KubernetesOptions
     pullSecret: yamlScalar(options.pullSecret ?? ''),
     apiKeySecret: yamlScalar(options.apiKeySecret ?? ''),
     modelsImage: yamlScalar(options.modelsImage ?? ''),
+    modelsPath: options.modelsPath === '' ? '' : `/${options.modelsPath}`,
     gatewayName: yamlScalar(options.gateway?.name ?? ''),
     gatewayNamespaceLine: options.gateway?.namespace === undefined ? '' : `      namespace: ${yamlScalar(options.gateway.namespace)}\n`,
     monitoringNamespace: yamlScalar(options.monitoringNamespace),
