@@ -90,6 +90,12 @@ export function checkDeploymentName(name: string): string {
   return name;
 }
 
+/** What a deployment is called after an image's or a folder's name; `models` where nothing of it can stay. */
+export function deploymentNameAfter(text: string): string {
+  const name = text.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replace(/^[^a-z]+/, '').slice(0, 50).replace(/-+$/, '');
+  return checkDeploymentName(name === '' ? 'models' : name);
+}
+
 /** The ports that images expose. */
 export const deploymentPorts = { http: 8000, grpc: 8001, metrics: 8002 } as const;
 
@@ -100,14 +106,19 @@ export function splitImage(image: string): { readonly repository: string; readon
   return { repository: match[1]!, tag: match[2], digest: match[3] };
 }
 
-/** What a person reads first in every file. `lead`: the comment sign of the format. */
-export function writtenBy(deployment: Deployment, what: string, lead = '#'): string {
+/** What a person reads first in every file, as comments that begin with `#`. `command`: what writes it. */
+export function writtenBy(deployment: Deployment, what: string, command = 'modelport deploy'): string {
   const served = deployment.models.map(({ name, version }) => `${name} ${version}`);
-  const lines = [what, ...(served.length === 0 ? [] : [`It serves ${served.slice(0, 8).join(', ')}${served.length > 8 ? ` and ${served.length - 8} more` : ''}.`]), 'Written by `modelport deploy`; it is yours now.'];
-  return lines.map((line) => `${lead} ${line}\n`).join('');
+  const lines = [what, ...(served.length === 0 ? [] : [`It serves ${served.slice(0, 8).join(', ')}${served.length > 8 ? ` and ${served.length - 8} more` : ''}.`]), `Written by \`${command}\`; it is yours now.`];
+  return lines.map((line) => `# ${line}\n`).join('');
 }
 
 /** `512Mi` where it is even, else bytes. */
 export function kubernetesQuantity(bytes: number): string {
   return bytes % 2 ** 30 === 0 ? `${bytes / 2 ** 30}Gi` : bytes % 2 ** 20 === 0 ? `${bytes / 2 ** 20}Mi` : String(bytes);
+}
+
+/** What Docker calls a container's part of the processors where they are short: 1024 for a core. */
+export function cpuShares({ cpuMillicores }: Deployment): number {
+  return Math.max(2, Math.round((cpuMillicores * 1024) / 1000));
 }

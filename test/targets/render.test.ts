@@ -94,7 +94,7 @@ describe('files', () => {
     expect(service.spec.template.spec.containers[0]!.env.filter(({ name }) => name.startsWith('V')).map(({ value }) => value)).toEqual(values);
     const script = find(await render('docker', {}, { environment }), 'run-iris.sh');
     // A shell that runs the script with `docker` in place shows the words that Docker would get.
-    const words = execFileSync('sh', ['-c', `docker() { [ "$1" != run ] || printf '%s\\0' "$@"; }; curl() { return 0; }; ${script}`], { encoding: 'utf8' }).split('\0');
+    const words = execFileSync('sh', ['-c', `docker() { [ "$1" != create ] || printf '%s\\0' "$@"; }; curl() { return 0; }; ${script}`], { encoding: 'utf8' }).split('\0');
     expect(values.map((_, index) => words.find((word) => word.startsWith(`V${index}=`))!.slice(`V${index}=`.length))).toEqual(values);
   });
 

@@ -1,7 +1,7 @@
 /** What every pipeline does, as commands for a POSIX shell. Systems differ in how they are told. */
 import { isAbsolute } from 'node:path';
 import { ModelportError } from '../../errors.ts';
-import { checkDeploymentName, splitImage } from '../../target.ts';
+import { checkDeploymentName, deploymentNameAfter, splitImage } from '../../target.ts';
 import { version } from '../../version.ts';
 import type { CiFlags } from '../ci.ts';
 
@@ -49,7 +49,7 @@ export function pipelineSteps(paths: readonly string[], flags: CiFlags, hasPacka
   const suffix = (index: number): string => (index === 0 ? '' : `-${index + 1}`);
   const program = hasPackage ? 'npx modelport' : 'modelport';
   const test = (path: string, index: number): string => `${program} test ${quote(path)}${gates === '' ? '' : ` ${gates}`} --junit report${suffix(index)}.xml --markdown report${suffix(index)}.md`;
-  const name = checkDeploymentName(flags.name ?? repository.split('/').at(-1)!.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-'));
+  const name = flags.name === undefined ? deploymentNameAfter(repository.split('/').at(-1)!) : checkDeploymentName(flags.name);
   return {
     image: repository,
     registry,

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ModelportError } from '../../errors.ts';
-import { roundUp } from './run-deploy.ts';
+import { roundUp } from './estimate-resources.ts';
 
 export interface MeasuredResources {
   readonly cpuMillicores: number;

@@ -1,14 +1,14 @@
 /** What `deploy` does. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ModelportError } from '../../errors.ts';
-import { humanBytes } from '../../lib/human-number.ts';
 import { createStyle, usesColor } from '../../lib/terminal.ts';
-import { checkDeploymentName, splitImage, type ApplyContext, type Deployment, type DeploymentFile, type Target, type TargetOptions, type TargetOptionValue } from '../../target.ts';
+import { checkDeploymentName, deploymentNameAfter, splitImage, type ApplyContext, type Deployment, type DeploymentFile, type Target, type TargetOptions, type TargetOptionValue } from '../../target.ts';
 import { targets } from '../../targets/index.ts';
 import type { DeployFlags } from '../deploy.ts';
+import { estimateResources, type Resources } from './estimate-resources.ts';
 
 /** Gives the exit code: of `--diff` 1 where there is a difference, as diff has it. */
 export async function runDeploy(targetName: string, paths: readonly string[], flags: DeployFlags, command: Command): Promise<number> {
@@ -67,11 +67,10 @@ function optionsOf(target: Target, command: Command): TargetOptions {
 
 function nameOf(paths: readonly string[], flags: DeployFlags): string {
   if (flags.name !== undefined) return checkDeploymentName(flags.name);
-  const given = flags.image === undefined ? paths[0] : splitImage(flags.image).repository;
-  if (given === undefined) throw new ModelportError('INVALID_USAGE', 'nothing to deploy: name the models, an image (--image) or what it is called (--name)');
-  const whole = basename(resolve(given));
-  const name = (flags.image === undefined ? whole.slice(0, whole.length - extname(whole).length) : whole).toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replace(/^[^a-z]+/, '').slice(0, 50).replace(/-+$/, '');
-  return checkDeploymentName(name === '' ? 'models' : name);
+  if (flags.image !== undefined) return deploymentNameAfter(basename(splitImage(flags.image).repository));
+  if (paths[0] === undefined) throw new ModelportError('INVALID_USAGE', 'nothing to deploy: name the models, an image (--image) or what it is called (--name)');
+  const whole = basename(resolve(paths[0]));
+  return deploymentNameAfter(whole.slice(0, whole.length - extname(whole).length));
 }
 
 async function describeDeployment(target: Target, paths: readonly string[], flags: DeployFlags): Promise<Deployment> {
@@ -122,12 +121,6 @@ async function namesOf(paths: readonly string[]): Promise<Deployment['models']> 
   return named.sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-type Resources = Pick<Deployment, 'cpuMillicores' | 'memoryBytes' | 'resourcesReason'>;
-
-const mebibyte = 2 ** 20;
-/** A server without models, with room for requests. */
-const serverBytes = 256 * mebibyte;
-
 async function resourcesOf(paths: readonly string[], flags: DeployFlags): Promise<Resources> {
   const givenCpu = flags.cpu === undefined ? undefined : Math.round(flags.cpu * 1000);
   if (flags.measure === true) {
@@ -136,24 +129,10 @@ async function resourcesOf(paths: readonly string[], flags: DeployFlags): Promis
     const measured = await measureResources(paths);
     return { cpuMillicores: givenCpu ?? measured.cpuMillicores, memoryBytes: flags.memory ?? measured.memoryBytes, resourcesReason: measured.reason };
   }
-  const modelBytes = (await Promise.all(paths.map(sizeOf))).reduce((sum, size) => sum + size, 0);
-  // A model's weights lie in memory once as they are and once as the runtime packs them.
-  const estimated = roundUp(serverBytes + 2.5 * modelBytes, 64 * mebibyte);
-  const cpuMillicores = givenCpu ?? 500;
+  const estimated = await estimateResources(paths);
+  const cpuMillicores = givenCpu ?? estimated.cpuMillicores;
   if (flags.memory !== undefined) return { cpuMillicores, memoryBytes: flags.memory, resourcesReason: 'Memory as it was wanted' };
-  return { cpuMillicores, memoryBytes: estimated, resourcesReason: paths.length === 0 ? 'Memory for a small model; modelport deploy --measure finds it out' : `Memory estimated from models of ${humanBytes(modelBytes)}; modelport deploy --measure finds it out` };
-}
-
-async function sizeOf(path: string): Promise<number> {
-  const status = await stat(path);
-  if (status.isFile()) return serviceEnding.test(path) ? 0 : status.size;
-  let sum = 0;
-  for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) if (entry.isFile() && !entry.parentPath.includes('node_modules')) sum += (await stat(join(entry.parentPath, entry.name))).size;
-  return sum;
-}
-
-export function roundUp(value: number, step: number): number {
-  return Math.ceil(value / step) * step;
+  return { ...estimated, cpuMillicores };
 }
 
 /** YAML files follow each other as documents; others say what they are. */
@@ -164,9 +143,10 @@ function asText(files: readonly DeploymentFile[]): string {
 }
 
 async function writeFiles(folder: string, files: readonly DeploymentFile[], flags: DeployFlags): Promise<void> {
-  const there = files.map(({ path }) => join(folder, path)).filter((path) => existsSync(path));
-  // With --apply the folder is where the files of the last time lie.
-  if (there.length > 0 && flags.force !== true) throw new ModelportError('INVALID_USAGE', `${there.slice(0, 3).join(', ')}${there.length > 3 ? ` and ${there.length - 3} more` : ''}: there already; write over with --force`);
+  // With --apply the folder is where the files of the last time lie; those that say the same may stay.
+  const there: string[] = [];
+  for (const { path, content } of files) if (existsSync(join(folder, path)) && (await readFile(join(folder, path), 'utf8')) !== content) there.push(join(folder, path));
+  if (there.length > 0 && flags.force !== true) throw new ModelportError('INVALID_USAGE', `${there.slice(0, 3).join(', ')}${there.length > 3 ? ` and ${there.length - 3} more` : ''}: there already, and say something else; write over with --force`);
   for (const { path, content } of files) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), content, path.endsWith('.sh') ? { mode: 0o755 } : {});

@@ -8,11 +8,9 @@ set -eu
 # Memory as it was wanted.
 # A container that wants more memory is ended and started again.
 # Requests under way get 30 s when it is stopped.
-podman stop iris >/dev/null 2>&1 || true
-podman rm --force iris >/dev/null 2>&1 || true
-podman run \
-  --detach \
-  --name iris \
+podman rm --force iris-next >/dev/null 2>&1 || true
+podman create \
+  --name iris-next \
   --restart unless-stopped \
   --network host \
   --read-only \
@@ -32,12 +30,30 @@ podman run \
   --env SWITCH=on \
   ghcr.io/me/iris:1
 
-# Ready when the models are.
-for i in $(seq 300); do
-  if curl -fsS -o /dev/null http://127.0.0.1:9000/v2/health/ready 2>/dev/null; then echo "iris is ready at http://127.0.0.1:9000"; exit 0; fi
-  [ "$(podman inspect --format '{{.State.Running}}' iris)" = true ] || break
-  sleep 1
-done
-echo "iris does not get ready; its last words:" >&2
-podman logs --tail 20 iris >&2
+# The one that runs is kept until the new one is ready.
+if podman inspect iris >/dev/null 2>&1; then
+  podman rm --force iris-before >/dev/null 2>&1 || true
+  podman stop iris >/dev/null
+  podman rename iris iris-before
+fi
+podman rename iris-next iris
+if podman start iris >/dev/null; then
+  # Ready when the models are.
+  for i in $(seq 300); do
+    if curl -fsS -o /dev/null http://127.0.0.1:9000/v2/health/ready 2>/dev/null; then
+      podman rm --force iris-before >/dev/null 2>&1 || true
+      echo "iris is ready at http://127.0.0.1:9000"
+      exit 0
+    fi
+    [ "$(podman inspect --format '{{.State.Running}}' iris)" = true ] || break
+    sleep 1
+  done
+  echo "iris does not get ready; its last words:" >&2
+  podman logs --tail 20 iris >&2
+fi
+podman rm --force iris >/dev/null
+if podman rename iris-before iris 2>/dev/null; then
+  podman start iris >/dev/null
+  echo "The one before runs again." >&2
+fi
 exit 1

@@ -8,11 +8,9 @@ set -eu
 # Memory as it was wanted.
 # A container that wants more memory is ended and started again.
 # Requests under way get 30 s when it is stopped.
-docker stop iris >/dev/null 2>&1 || true
-docker rm --force iris >/dev/null 2>&1 || true
-docker run \
-  --detach \
-  --name iris \
+docker rm --force iris-next >/dev/null 2>&1 || true
+docker create \
+  --name iris-next \
   --restart unless-stopped \
   --publish 127.0.0.1:8000:8000 \
   --read-only \
@@ -26,12 +24,30 @@ docker run \
   --env MODELPORT_DRAIN_TIMEOUT=30s \
   ghcr.io/me/iris:1
 
-# Ready when the models are.
-for i in $(seq 300); do
-  if curl -fsS -o /dev/null http://127.0.0.1:8000/v2/health/ready 2>/dev/null; then echo "iris is ready at http://127.0.0.1:8000"; exit 0; fi
-  [ "$(docker inspect --format '{{.State.Running}}' iris)" = true ] || break
-  sleep 1
-done
-echo "iris does not get ready; its last words:" >&2
-docker logs --tail 20 iris >&2
+# The one that runs is kept until the new one is ready.
+if docker inspect iris >/dev/null 2>&1; then
+  docker rm --force iris-before >/dev/null 2>&1 || true
+  docker stop iris >/dev/null
+  docker rename iris iris-before
+fi
+docker rename iris-next iris
+if docker start iris >/dev/null; then
+  # Ready when the models are.
+  for i in $(seq 300); do
+    if curl -fsS -o /dev/null http://127.0.0.1:8000/v2/health/ready 2>/dev/null; then
+      docker rm --force iris-before >/dev/null 2>&1 || true
+      echo "iris is ready at http://127.0.0.1:8000"
+      exit 0
+    fi
+    [ "$(docker inspect --format '{{.State.Running}}' iris)" = true ] || break
+    sleep 1
+  done
+  echo "iris does not get ready; its last words:" >&2
+  docker logs --tail 20 iris >&2
+fi
+docker rm --force iris >/dev/null
+if docker rename iris-before iris 2>/dev/null; then
+  docker start iris >/dev/null
+  echo "The one before runs again." >&2
+fi
 exit 1
