@@ -27,6 +27,7 @@ export interface BuildFlags {
   readonly bundle?: boolean;
   readonly dockerfile?: boolean | string;
   readonly compose?: boolean | string;
+  readonly gpu?: 'cuda';
   readonly force?: boolean;
 }
 
@@ -61,6 +62,7 @@ export function buildCommand(): Command {
     .option('--bundle', 'write a bundle without a system around it: models as a ModelPack artifact')
     .option('--dockerfile [folder]', 'write a Dockerfile and .dockerignore to own, in place of an image')
     .option('--compose [folder]', 'write a compose file with NGINX in front, in place of an image')
+    .addOption(new Option('--gpu <kind>', 'with --dockerfile and --compose: for machines with such GPUs').choices(['cuda']))
     .option('--force', 'write over files that are there')
     .addHelpText(
       'after',

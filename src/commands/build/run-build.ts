@@ -34,6 +34,7 @@ export async function runBuild(given: readonly string[], flags: BuildFlags): Pro
   const { needsPreparing, prepareServedPaths } = await import('../served-paths.ts');
   await using prepared = (await needsPreparing(given)) ? await prepareServedPaths(given, flags.cacheDir) : undefined;
   const paths = (prepared?.paths ?? given).map(toServiceFile);
+  if (flags.gpu !== undefined && flags.dockerfile === undefined && flags.compose === undefined) throw new ModelportError('INVALID_USAGE', '--gpu is said to --dockerfile and --compose; images that are written without Docker run on the CPU', { at: '--gpu' });
   if (flags.dockerfile !== undefined || flags.compose !== undefined) {
     const { writeDeploymentFiles } = await import('./deployment-files.ts');
     await writeDeploymentFiles(paths, flags);

@@ -30,7 +30,7 @@ export function loadOnnx(artifact: Artifact, options: LoadOptions): OnnxModel {
       session.loadModel(bytes.buffer, bytes.byteOffset, bytes.byteLength, { ...sessionOptions, extra });
     }
   } catch (error) {
-    throw explainLoadError(error, path, model);
+    throw explainProviderError(error, sessionOptions) ?? explainLoadError(error, path, model);
   }
   try {
     const { signature } = usable(inferSignature(completed(model, session)), path);
@@ -84,7 +84,11 @@ function usable(inferred: InferredSignature, path: string): InferredSignature {
 
 const optimizationLevels = new Set(['disabled', 'basic', 'extended', 'layout', 'all']);
 
+/** Of those that ONNX Runtime's builds for Node have. What a provider does not know the CPU does. */
+const executionProviders = new Set(['cpu', 'cuda', 'tensorrt']);
+
 interface SessionOptions {
+  readonly executionProviders: readonly string[];
   readonly extra: { readonly session: Readonly<Record<string, unknown>> };
   readonly [name: string]: unknown;
 }
@@ -96,7 +100,12 @@ function sessionOptionsOf({ threads, parameters }: LoadOptions): SessionOptions 
       at: 'parameters.graphOptimizationLevel',
     });
   }
+  const provider = parameters['executionProvider'] ?? process.env['MODELPORT_EXECUTION_PROVIDER'] ?? 'cpu';
+  if (typeof provider !== 'string' || !executionProviders.has(provider)) {
+    throw new ModelportError('INVALID_CONFIG', `parameters.executionProvider (or MODELPORT_EXECUTION_PROVIDER in the environment) is ${JSON.stringify(provider)}; it can be ${[...executionProviders].join(', ')}`, { at: 'parameters.executionProvider' });
+  }
   return {
+    executionProviders: [provider],
     executionMode: 'sequential',
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
@@ -116,4 +125,11 @@ function flag(parameters: Readonly<Record<string, unknown>>, name: string, trito
   if (value === true || value === 1 || value === '1' || value === 'true') return true;
   if (value === false || value === 0 || value === '0' || value === 'false') return false;
   throw new ModelportError('INVALID_CONFIG', `parameters.${name} is ${JSON.stringify(value)}; it can be true or false`, { at: `parameters.${name}` });
+}
+
+/** Undefined where the provider is not to blame. */
+function explainProviderError(error: unknown, { executionProviders: [provider] }: SessionOptions): ModelportError | undefined {
+  const message = error instanceof Error ? error.message : String(error);
+  if (provider === 'cpu' || !/providers_(?:shared|cuda|tensorrt)|CUDA|cudnn|TensorRT/i.test(message)) return undefined;
+  return new ModelportError('MISSING_DEPENDENCY', `ONNX Runtime can't use the execution provider ${provider}: ${message.replaceAll(/\s+/g, ' ').trim().slice(0, 400)}. It needs its provider's library, CUDA 12, cuDNN 9 and a GPU, as the image of build --dockerfile --gpu cuda has them; executionProvider: cpu goes without`, { cause: error });
 }

@@ -8,7 +8,7 @@ const onnxRuntime = {
   moduleUrl: import.meta.url,
   instanceKinds: ['inline', 'thread', 'process'],
   accepts: (artifact: Artifact) => artifact.format === 'onnx',
-  /** Parameters: `graphOptimizationLevel`, `enableCpuMemArena`, `enableMemPattern`, `allowSpinning`. */
+  /** Parameters: `executionProvider`, `graphOptimizationLevel`, `enableCpuMemArena`, `enableMemPattern`, `allowSpinning`. */
   async load(artifact: Artifact, options: LoadOptions): Promise<OnnxModel> {
     const { loadOnnx } = await import('./load-onnx.ts');
     return loadOnnx(artifact, options);

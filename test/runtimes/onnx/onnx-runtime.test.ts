@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Artifact } from '../../../src/artifact.ts';
 import { Call } from '../../../src/call.ts';
 import { sklearn } from '../../../src/importers/sklearn/sklearn.ts';
@@ -210,6 +210,19 @@ describe('parameters', () => {
   it('that make no sense are refused', async () => {
     await expect(load(fixturePath('add.onnx'), { graphOptimizationLevel: 'most' })).rejects.toMatchObject({ code: 'INVALID_CONFIG', at: 'parameters.graphOptimizationLevel' });
     await expect(load(fixturePath('add.onnx'), { enableMemPattern: 'perhaps' })).rejects.toMatchObject({ code: 'INVALID_CONFIG' });
+    await expect(load(fixturePath('add.onnx'), { executionProvider: 'gpu' })).rejects.toMatchObject({ code: 'INVALID_CONFIG', at: 'parameters.executionProvider' });
+  });
+
+  // The npm package comes without the providers of GPUs.
+  it('that want a GPU say what it takes', async () => {
+    await expect(load(fixturePath('add.onnx'), { executionProvider: 'cuda' })).rejects.toMatchObject({ code: 'MISSING_DEPENDENCY', message: expect.stringContaining('cuDNN') as unknown });
+    vi.stubEnv('MODELPORT_EXECUTION_PROVIDER', 'cuda');
+    try {
+      await expect(load(fixturePath('add.onnx'))).rejects.toMatchObject({ code: 'MISSING_DEPENDENCY' });
+      await (await load(fixturePath('add.onnx'), { executionProvider: 'cpu' }))[Symbol.asyncDispose]();
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });
 
