@@ -14,6 +14,7 @@ export interface BuildFlags {
   readonly compressionLevel: number;
   readonly compressWeights?: boolean;
   readonly cache: boolean;
+  readonly import: boolean;
   readonly dryRun?: boolean;
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
@@ -49,6 +50,7 @@ export function buildCommand(): Command {
     .option('--compression-level <1-9>', 'of gzip', parsePositiveInteger, 6)
     .option('--compress-weights', 'compress weights too; they seldom shrink')
     .option('--no-cache', 'read and hash every file again')
+    .option('--no-import', 'take models of other frameworks as they are; containers then import them when they start')
     .option('--dry-run', 'print layers and sizes, write nothing')
     .option('--include <path>', 'take a file that looks like a secret or leads out of the folder; may be given several times', collect)
     .option('--exclude <pattern>', 'leave files out; may be given several times', collect)

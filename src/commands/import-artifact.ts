@@ -19,12 +19,12 @@ export interface ImportedArtifact {
   readonly notes: readonly string[];
 }
 
-/** The imported artifact, from the store where an equal file was imported so before. Throws `INVALID_MODEL` naming what is not covered. */
-export async function importArtifact(artifact: Artifact, importer: Importer, importing: ImportConfig = {}, cacheDirectory = defaultCacheDirectory()): Promise<ImportedArtifact> {
+/** The imported artifact, from the store where an equal file was imported so before. `digestOf`: in hexadecimal digits. Throws `INVALID_MODEL` naming what is not covered. */
+export async function importArtifact(artifact: Artifact, importer: Importer, importing: ImportConfig = {}, cacheDirectory = defaultCacheDirectory(), digestOf: (path: string) => Promise<string> = hashFile): Promise<ImportedArtifact> {
   const options = importOptions(importing);
   const store = await ContentStore.open(cacheDirectory);
   const how = Object.keys(importing).length === 0 ? '' : `/${createHash('sha256').update(JSON.stringify(importing, Object.keys(importing).sort())).digest('hex').slice(0, 16)}`;
-  const name = `imported/${importer.name}-${importer.version}/${await digestOf(join(artifact.directory, artifact.main))}${await digestBeside(artifact, importer)}${how}`;
+  const name = `imported/${importer.name}-${importer.version}/${await digestOf(join(artifact.directory, artifact.main))}${await digestBeside(artifact, importer, digestOf)}${how}`;
   const known = await store.resolve(name);
   if (known !== undefined) return importedIn(await store.folder(known.digest));
   const place = await mkdtemp(join(tmpdir(), 'modelport-import-'));
@@ -67,14 +67,14 @@ async function importedIn(directory: string): Promise<ImportedArtifact> {
 }
 
 /** '' where no such file is there. */
-async function digestBeside({ directory }: Artifact, { readsBeside = [] }: Importer): Promise<string> {
+async function digestBeside({ directory }: Artifact, { readsBeside = [] }: Importer, digestOf: (path: string) => Promise<string>): Promise<string> {
   const found = readsBeside.filter((name) => existsSync(join(directory, name)));
   if (found.length === 0) return '';
   const digests = await Promise.all(found.map(async (name) => `${name} ${await digestOf(join(directory, name))}`));
   return `-${createHash('sha256').update(digests.join('\n')).digest('hex').slice(0, 16)}`;
 }
 
-async function digestOf(path: string): Promise<string> {
+async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   return hash.digest('hex');

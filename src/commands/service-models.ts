@@ -4,7 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { isModelportError, ModelportError } from '../errors.ts';
 import { findModels, type FoundModel } from '../serving/model-layout.ts';
 import type { Service } from '../service/definition.ts';
-import { foreignConfigs, formats } from './compose.ts';
+import { foreignConfigs, formats } from './model-formats.ts';
 
 export interface ServiceModels {
   /** To be served beside `paths`. */

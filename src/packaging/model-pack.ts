@@ -2,16 +2,15 @@
  * Models as OCI artifacts, without a system around them: ModelPack, CNCF's model specification 0.0.7 (https://github.com/modelpack/model-spec). Every file is a
  * layer of its own, as it is (`.raw`), so that equal weights are kept once wherever they lie.
  */
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
 import { Readable, pipeline } from 'node:stream';
 import { ModelportError } from '../errors.ts';
 import { readTar } from '../lib/tar.ts';
 import type { ContentStore, Descriptor } from './content-store.ts';
 import { describe, json, memoryBlob } from './image/build-image.ts';
-import { DigestCache } from './image/digest-cache.ts';
+import type { DigestCache } from './image/digest-cache.ts';
+import { fileDigest } from './image/file-digest.ts';
 import { mediaTypes, type Blob, type Manifest, type ManifestContent } from './image/oci.ts';
 
 export const modelPackType = 'application/vnd.cncf.model.manifest.v1+json';
@@ -62,24 +61,8 @@ function layerType(path: string): string {
 }
 
 async function fileBlob(source: string, mediaType: string, cache: DigestCache, progress: (doneBytes: number, totalBytes: number) => void): Promise<Blob> {
-  const status = await stat(source, { bigint: true });
-  const key = DigestCache.keyOf(['file', source, String(status.size), String(status.mtimeNs), String(status.ctimeNs), String(status.ino), String(status.dev)]);
-  const size = Number(status.size);
-  const open = (): AsyncIterable<Uint8Array> => createReadStream(source, { highWaterMark: 1 << 20 });
-  let known = cache.get(key);
-  if (known === undefined) {
-    const hash = createHash('sha256');
-    let done = 0;
-    for await (const chunk of open()) {
-      hash.update(chunk);
-      done += chunk.byteLength;
-      progress(done, size);
-    }
-    const digest = `sha256:${hash.digest('hex')}`;
-    known = { digest, diffId: digest, size };
-    cache.set(key, known);
-  }
-  return { descriptor: { mediaType, digest: known.digest, size }, open };
+  const { digest, size } = await fileDigest(source, cache, progress);
+  return { descriptor: { mediaType, digest, size }, open: () => createReadStream(source, { highWaterMark: 1 << 20 }) };
 }
 
 const maximumUnpackedBytes = 1e12;

@@ -1,6 +1,6 @@
 /** Images as a person gets them: written by us, looked at by skopeo, run by runc with a root that can't be written, as nobody, in little memory. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -89,6 +89,44 @@ describe.skipIf(missing !== undefined)(`images${missing === undefined ? '' : ` (
     // What is there is not sent again.
     expect((await modelport('build', 'models', '-t', `${registry.host}/team/app:1`, '--platform', 'linux/amd64,linux/arm64', '--push')).stdout).toContain('0 B sent');
   }, 300_000);
+
+  it('hold models of other frameworks as ONNX, and serve them where nothing can be written', async () => {
+    for (const name of ['other/neighbours', 'other/versions/1', 'other/versions/2']) mkdirSync(join(folder, name), { recursive: true });
+    const pickles = join(root, 'test/fixtures/pickles');
+    copyFileSync(join(pickles, 'neighbours.joblib'), join(folder, 'other/neighbours/fitted.joblib'));
+    writeFileSync(join(folder, 'other/neighbours/model.yaml'), 'file: fitted.joblib\nimport:\n  precision: float32\n');
+    for (const version of ['1', '2']) copyFileSync(join(pickles, 'pipeline-5.pkl'), join(folder, `other/versions/${version}/model.pkl`));
+    copyFileSync(join(pickles, 'forest.joblib'), join(folder, 'other/forest.joblib'));
+    copyFileSync(join(root, 'test/importers/torch-export/fixtures/convolution.pt2'), join(folder, 'other/convolution.pt2'));
+    copyFileSync(join(pickles, 'labels.joblib'), join(folder, 'other/labels.joblib'));
+    const refused = await modelport('build', 'other', '--base', 'host', '--dry-run');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('labels.joblib');
+    rmSync(join(folder, 'other/labels.joblib'));
+    expect(await modelport('build', 'other', '-t', 'me/other:1', '--base', 'host', '-o', 'oci:other-layout')).toMatchObject({ code: 0, stderr: '' });
+    const image = await unpackImage(folder, 'other-layout');
+    const held = (readdirSync(join(image.rootfs, 'models'), { recursive: true, encoding: 'utf8' })).filter((path) => /\.\w+$/.test(path)).sort();
+    expect(held).toEqual(['convolution.onnx', 'forest.onnx', 'neighbours/model.onnx', 'neighbours/model.yaml', 'versions/1/model.onnx', 'versions/2/model.onnx']);
+    const container = await runImage(folder, image, { writableTmp: false });
+    try {
+      for (const [name, datatype] of [['neighbours', 'FP32'], ['versions', 'FP64']] as const) {
+        const { inputs } = (await (await fetch(`${container.url}/v2/models/${name}`)).json()) as { inputs: { name: string; datatype: string; shape: number[] }[] };
+        expect(inputs[0]).toMatchObject({ name: 'X', datatype });
+        const shape = [1, inputs[0]!.shape[1]!];
+        const answer = await fetch(`${container.url}/v2/models/${name}/infer`, { method: 'POST', body: JSON.stringify({ inputs: [{ name: 'X', datatype, shape, data: Array.from({ length: shape[1]! }, () => 1) }] }) });
+        expect(await answer.json()).toMatchObject({ model_name: name });
+        expect(answer.status).toBe(200);
+      }
+    } finally {
+      execFileSync('runc', ['kill', container.id, 'TERM']);
+      await container.exited;
+    }
+    // Who wants the file as it is gets it.
+    expect((await modelport('build', 'other', '-t', 'me/other:1', '--base', 'host', '--no-import', '-o', 'oci:as-is')).code).toBe(0);
+    const asIs = await unpackImage(folder, 'as-is');
+    expect(existsSync(join(asIs.rootfs, 'models/neighbours/fitted.joblib'))).toBe(true);
+    expect(readFileSync(join(asIs.rootfs, 'models/neighbours/model.yaml'), 'utf8')).toContain('fitted.joblib');
+  }, 240_000);
 
   it('say what is wrong with a base, a name, a platform or a folder', async () => {
     const fails = async (text: string, ...args: string[]): Promise<void> => {

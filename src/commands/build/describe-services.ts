@@ -10,10 +10,17 @@ export interface DescribedService {
   readonly endpoints: readonly { readonly name: string; readonly method: string; readonly path: string; readonly input: JsonSchema; readonly output: JsonSchema }[];
 }
 
+export interface DescribedServices {
+  readonly services: readonly DescribedService[];
+  /** Models that they name by path: real paths. */
+  readonly models: readonly string[];
+}
+
 /** Loads the files, starts nothing. Throws `INVALID_CONFIG` where a file does not load, `INVALID_USAGE` where a model would be missing. */
-export async function describeServices(application: PlannedApplication): Promise<DescribedService[]> {
+export async function describeServices(application: PlannedApplication): Promise<DescribedServices> {
   const described: DescribedService[] = [];
-  if (application.serviceFiles.length === 0) return described;
+  const named: string[] = [];
+  if (application.serviceFiles.length === 0) return { services: described, models: named };
   const [{ loadServices }, { describeDefinition }] = await Promise.all([import('../load-service.ts'), import('../../service/describe-definition.ts')]);
   for (const file of application.serviceFiles) {
     const { services } = await loadServices(file);
@@ -21,7 +28,9 @@ export async function describeServices(application: PlannedApplication): Promise
     for (const { name, endpoints, models } of services) {
       for (const [member, source] of Object.entries(models)) {
         if (!isAbsolute(source)) continue;
-        const below = relative(folder, await realpath(source).catch(() => source)).split(sep).join('/');
+        const real = await realpath(source).catch(() => source);
+        named.push(real);
+        const below = relative(folder, real).split(sep).join('/');
         const place = posix.join('app', below);
         if (!application.files.some(({ path }) => path === place || path.startsWith(`${place}/`))) {
           throw new ModelportError('INVALID_USAGE', `the service '${name}' has its model '${member}' in ${source}, which would not be in the image: keep it in the folder of the service, or name its folder 'models' beside it and build both`, { at: file });
@@ -36,5 +45,5 @@ export async function describeServices(application: PlannedApplication): Promise
       });
     }
   }
-  return described;
+  return { services: described, models: named };
 }

@@ -4,9 +4,10 @@ import { basename, dirname, extname, join, relative, resolve, sep } from 'node:p
 import { parseDocument } from 'yaml';
 import { ModelportError } from '../../errors.ts';
 import { listApplicationFiles, type ApplicationOptions } from '../../packaging/image/application-files.ts';
+import type { FetchedFiles } from '../../serving/load-version.ts';
 import { findModels, type FoundModel } from '../../serving/model-layout.ts';
 import { bundledName, bundleService, isBundledService, ownPackages, type BundleUse } from '../bundle-service.ts';
-import { foreignConfigs, formats } from '../compose.ts';
+import { foreignConfigs, formats } from '../model-formats.ts';
 import { fetchFiles, isReference } from '../fetch-files.ts';
 
 export interface PlannedFile {
@@ -30,6 +31,8 @@ export interface PlannedApplication {
   readonly serviceFolders: readonly string[];
   /** Packages that services import by name. */
   readonly servicePackages: readonly string[];
+  /** By name of the model, where its config says where to get files: the folder that holds all of it, and the model file where that was fetched. */
+  readonly fetched: ReadonlyMap<string, FetchedFiles>;
 }
 
 export interface PlanOptions extends ApplicationOptions {
@@ -49,6 +52,7 @@ export async function planApplication(paths: readonly string[], options: PlanOpt
   const serviceFiles: string[] = [];
   const serviceFolders = new Set<string>();
   const servicePackages = new Set<string>();
+  const fetched = new Map<string, FetchedFiles>();
   const add = (file: PlannedFile): void => {
     const other = files.get(file.path);
     if (other !== undefined && other.source !== file.source) throw new ModelportError('INVALID_USAGE', `${other.source} and ${file.source} both want to be ${file.path}: build them apart, or rename one`, { at: file.path });
@@ -79,14 +83,17 @@ export async function planApplication(paths: readonly string[], options: PlanOpt
     const prefix = alone && !(status.isFile() && !isDefaultFile(basename(path))) ? `models/${found[0]!.name}` : 'models';
     const taken = status.isFile() ? await beside(root, basename(path), options) : await listApplicationFiles(path, options);
     for (const file of taken) add({ ...file, path: `${prefix}/${file.path}` });
-    for (const model of found) await fetchInto(model, root, prefix, files, options.cacheDirectory);
+    for (const model of found) {
+      const there = await fetchInto(model, root, prefix, files, options.cacheDirectory);
+      if (there !== undefined) fetched.set(model.name, there);
+    }
   }
   const names = new Set<string>();
   for (const { name } of models) {
     if (names.has(name)) throw new ModelportError('INVALID_USAGE', `two models are called '${name}': rename one`, { at: name });
     names.add(name);
   }
-  return { files: [...files.values()].sort((left, right) => (left.path < right.path ? -1 : 1)), models, services, serviceFiles, serviceFolders: [...serviceFolders], servicePackages: [...servicePackages].sort() };
+  return { files: [...files.values()].sort((left, right) => (left.path < right.path ? -1 : 1)), models, services, serviceFiles, serviceFolders: [...serviceFolders], servicePackages: [...servicePackages].sort(), fetched };
 }
 
 /** A service as one file that starts without a compiler, in place of the files that it was made of; what else lies in its folder comes along. */
@@ -102,7 +109,7 @@ async function planService(path: string, taken: readonly PlannedFile[], use: Non
   return { name, files: [...others, { path: name, content, sizeBytes: content.byteLength }], packages, alone: use === 'alone' };
 }
 
-function isDefaultFile(name: string): boolean {
+export function isDefaultFile(name: string): boolean {
   return formats.some(({ defaultFiles }) => defaultFiles.includes(name));
 }
 
@@ -116,10 +123,10 @@ async function beside(folder: string, name: string, options: ApplicationOptions)
 }
 
 /** A model whose config says where to get its files takes them along, and a config that names them as they lie there. */
-async function fetchInto(model: FoundModel, root: string, prefix: string, files: Map<string, PlannedFile>, cacheDirectory: string | undefined): Promise<void> {
+async function fetchInto(model: FoundModel, root: string, prefix: string, files: Map<string, PlannedFile>, cacheDirectory: string | undefined): Promise<FetchedFiles | undefined> {
   const { file, files: more = {} } = model.config?.config ?? {};
   const main = file !== undefined && isReference(file) ? file : undefined;
-  if (model.config === undefined || (main === undefined && Object.keys(more).length === 0)) return;
+  if (model.config === undefined || (main === undefined && Object.keys(more).length === 0)) return undefined;
   const fetched = await fetchFiles({ model: model.name, ...(main === undefined ? {} : { main }), files: more, directories: [model.directory] }, cacheDirectory);
   const below = relative(root, model.directory).split(sep).join('/');
   const place = below === '' ? prefix : `${prefix}/${below}`;
@@ -131,7 +138,7 @@ async function fetchInto(model: FoundModel, root: string, prefix: string, files:
   }
   const configPath = `${place}/${model.config.source}`;
   const own = files.get(configPath);
-  if (own?.source === undefined) return;
+  if (own?.source === undefined) return fetched;
   const document = parseDocument(await readFile(own.source, 'utf8'));
   document.delete('files');
   if (main !== undefined) {
@@ -140,4 +147,5 @@ async function fetchInto(model: FoundModel, root: string, prefix: string, files:
   }
   const content = Buffer.from(document.toString());
   files.set(configPath, { path: configPath, content, sizeBytes: content.byteLength });
+  return fetched;
 }

@@ -20,12 +20,15 @@ import { parseReferenceName, showReference, type Reference } from '../../packagi
 import { RegistryClient } from '../../packaging/registry/registry-client.ts';
 import { version } from '../../version.ts';
 import type { BuildFlags } from '../build.ts';
-import { explainModels } from '../explain-models.ts';
+import { explainVersions, type ExplainOptions } from '../explain-versions.ts';
 import { createSourceContext } from '../fetch-files.ts';
+import type { ImportedArtifact } from '../import-artifact.ts';
 import { toServiceFile } from '../is-service-file.ts';
+import { openArtifact } from '../model-formats.ts';
 import { inTotoMediaType, provenanceStatement, spdxDocument, spdxMediaType } from './describe-contents.ts';
 import { describeServices } from './describe-services.ts';
 import { loadIntoEngine, parseOutput, type Output } from './destination.ts';
+import { importModels } from './import-models.ts';
 import { containerConfig, type DescribedModel } from './image-config.ts';
 import { planApplication, type PlannedApplication } from './plan-application.ts';
 import { defaultNodeVersion, planPlatform, type Component } from './plan-layers.ts';
@@ -58,9 +61,10 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
   const context = createSourceContext(store);
   const cache = await DigestCache.open(join(cacheDirectory, 'layers.json'), !flags.cache);
   const line = new LiveLine();
-  const application = await planApplication(paths, { ...(flags.include === undefined ? {} : { included: flags.include }), ...(flags.exclude === undefined ? {} : { excluded: flags.exclude }), cacheDirectory });
-  const models = await describeModels(paths, application);
-  const services = await describeServices(application);
+  const original = await planApplication(paths, { ...(flags.include === undefined ? {} : { included: flags.include }), ...(flags.exclude === undefined ? {} : { excluded: flags.exclude }), cacheDirectory });
+  const { services, models: serviceModels } = await describeServices(original);
+  const { application, imported, notes } = flags.import ? await importModels(original, { cacheDirectory, cache, serviceModels }) : { application: original, imported: new Map<string, ImportedArtifact>(), notes: [] };
+  const models = await describeModels(paths, application, imported, cacheDirectory);
   const clients: RegistryClient[] = [];
   try {
     const components = new Map<string, readonly Component[]>();
@@ -95,6 +99,7 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
     const name = names[0] ?? nameFor(paths);
     const referrers = makeReferrers(name, image, components, flags, created);
     const style = createStyle(usesColor(process.stdout));
+    for (const note of notes) process.stdout.write(`${style.yellow('Note')}  ${note}\n`);
     process.stdout.write(describeImage(image, style));
     if (flags.dryRun === true) return;
     if (output !== undefined) await write(output, image, referrers, names, line);
@@ -197,10 +202,17 @@ async function resolveBase(flags: BuildFlags, platform: Platform, clients: Regis
   }
 }
 
-async function describeModels(paths: readonly string[], application: PlannedApplication): Promise<DescribedModel[]> {
+async function describeModels(paths: readonly string[], application: PlannedApplication, imported: ReadonlyMap<string, ImportedArtifact>, cacheDirectory: string): Promise<DescribedModel[]> {
   const models: DescribedModel[] = [];
   if (application.models.length === 0) return models;
-  for (const path of paths) if (!/\.[cm]?[jt]s$/.test(path)) models.push(...(await explainModels(path)));
+  const open: ExplainOptions['open'] = (artifact, importing) => {
+    const ready = imported.get(join(artifact.directory, artifact.main));
+    return ready === undefined ? openArtifact(artifact, importing, cacheDirectory) : openArtifact(ready.artifact);
+  };
+  for (const path of paths) {
+    if (/\.[cm]?[jt]s$/.test(path)) continue;
+    for (const { found, version: newest, explanation } of await explainVersions(path, { cacheDirectory, open })) models.push({ name: found.name, version: newest, signature: explanation.signature });
+  }
   return models;
 }
 

@@ -8,7 +8,8 @@ import { inferHandler } from '../../protocols/open-inference/infer-route.ts';
 import { plain } from '../../protocols/json/plain.ts';
 import { findModels } from '../../serving/model-layout.ts';
 import { version } from '../../version.ts';
-import { createRepository, foreignConfigs, formats } from '../compose.ts';
+import { createRepository } from '../compose.ts';
+import { foreignConfigs, formats } from '../model-formats.ts';
 import type { Predictor } from './predictor.ts';
 
 const mostConcurrent = 256;

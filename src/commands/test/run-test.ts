@@ -9,7 +9,7 @@ import { LatencyRecorder } from '../../lib/latency-recorder.ts';
 import { createStyle, usesColor } from '../../lib/terminal.ts';
 import { suggestName } from '../../lib/suggest-name.ts';
 import { findModels, type FoundModel } from '../../serving/model-layout.ts';
-import { foreignConfigs, formats } from '../compose.ts';
+import { foreignConfigs, formats } from '../model-formats.ts';
 import type { Predictor } from '../predict/predictor.ts';
 import { readInputs } from '../predict/read-inputs.ts';
 import type { Row } from '../predict/rows.ts';
