@@ -18,8 +18,9 @@ export interface UnpackedFile {
   readonly sizeBytes: number;
 }
 
-export async function npmFiles(name: string, version: string, store: ContentStore, context: SourceContext): Promise<UnpackedFile[]> {
-  const label = `unpacked/npm/${name}/${version}`;
+/** `only`: paths in it; without them all. */
+export async function npmFiles(name: string, version: string, store: ContentStore, context: SourceContext, only?: readonly string[]): Promise<UnpackedFile[]> {
+  const label = `unpacked/npm/${name}/${version}${only === undefined ? '' : `/${only.join(',')}`}`;
   const known = await store.resolve(label);
   if (known !== undefined) {
     const manifest = checkManifest(parseDocument(await store.get(known.digest), label), label);
@@ -33,7 +34,7 @@ export async function npmFiles(name: string, version: string, store: ContentStor
     const bytes = pipeline(createReadStream(store.path(archive.digest)), createGunzip(), () => {}) as AsyncIterable<Uint8Array>;
     for await (const entry of readTar(bytes, { maxEntries: 100_000, maxBytes: 4e9 })) {
       const path = entry.path.split('/').slice(1).join('/');
-      if (entry.type === 'file' && path !== '' && !path.split('/').includes('..')) files.set(path, await store.put(entry.content));
+      if (entry.type === 'file' && path !== '' && !path.split('/').includes('..') && only?.includes(path) !== false) files.set(path, await store.put(entry.content));
     }
   } catch (cause) {
     if (cause instanceof ModelportError) throw cause;

@@ -1,4 +1,5 @@
 /** The layers of an image for one platform, in the order in which they change: base, Node, Modelport, weights, application. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelportError } from '../../errors.ts';
@@ -91,7 +92,7 @@ async function planNode(options: LayerOptions, { cpu }: NodePlatform, store: Con
   }
   if (!/^\d+\.\d+\.\d+$/.test(options.node)) throw new ModelportError('INVALID_USAGE', `--node '${options.node}': write a version like ${defaultNodeVersion}, or host`);
   const name = `node-linux-${cpu}`;
-  const files = await npmFiles(name, options.node, store, context);
+  const files = await npmFiles(name, options.node, store, context, ['bin/node', 'LICENSE']);
   const program = files.find(({ path }) => path === 'bin/node');
   if (program === undefined) throw new ModelportError('INVALID_MODEL', `the npm package ${name} ${options.node} holds no bin/node`);
   const licence = files.find(({ path }) => path === 'LICENSE');
@@ -123,7 +124,7 @@ async function planModelport(root: string, platform: NodePlatform, compression: 
   const entries: LayerEntry[] = [];
   const place = root === topFolder(root) ? modelportRoot : `${modelportRoot}/${root.slice(topFolder(root).length + 1)}`;
   const shipped = (path: string): boolean => path === 'package.json' || (document.files.some((folder) => path === folder || path.startsWith(`${folder}/`)) && !/\.(?:d\.[cm]?ts|map|md)$/.test(path));
-  entries.push(...(await packageEntries(root, place, shipped)));
+  entries.push(...packageEntries(root, place, shipped));
   for (const found of packages) entries.push(...(await packageFiles(found, `${modelportRoot}/${found.place}`, store, context)));
   const runtime = packages.some(({ name }) => name === `@modelport/onnxruntime-linux-${platform.cpu}`) ? [] : await developmentRuntime(root, platform);
   entries.push(...runtime);
@@ -159,7 +160,7 @@ async function planServicePackages(application: PlannedApplication, modelport: P
 
 /** From this machine, or from the registry for another platform. */
 async function packageFiles(found: ProductionPackage, into: string, store: ContentStore, context: SourceContext): Promise<LayerEntry[]> {
-  if (found.directory !== undefined) return await packageEntries(found.directory, into, (path) => isNeeded(found.name, path));
+  if (found.directory !== undefined) return packageEntries(found.directory, into, (path) => isNeeded(found.name, path));
   const files = await npmFiles(found.name, found.version, store, context);
   return files.filter(({ path }) => isNeeded(found.name, path)).map(({ path, source }) => ({ path: `${into}/${path}`, type: 'file', source }));
 }
@@ -176,8 +177,8 @@ async function developmentRuntime(root: string, { os, cpu }: NodePlatform): Prom
   if (document === undefined) throw new ModelportError('INVALID_USAGE', `ONNX Runtime for ${os} on ${cpu} is not here: npm install --os=${os} --cpu=${cpu} ${name}`);
   const { version } = JSON.parse(document) as { version: string };
   const into = `${modelportRoot}/node_modules/${name}`;
-  const libraries = await packageEntries(join(from, 'bin', 'napi-v6', os, cpu), into, () => true);
-  const licences = await packageEntries(join(root, 'scripts', 'onnxruntime'), into, (path) => path !== 'README.md').catch(() => []);
+  const libraries = packageEntries(join(from, 'bin', 'napi-v6', os, cpu), into, () => true);
+  const licences = existsSync(join(root, 'scripts', 'onnxruntime')) ? packageEntries(join(root, 'scripts', 'onnxruntime'), into, (path) => path !== 'README.md') : [];
   return [...libraries, ...licences, { path: `${into}/package.json`, type: 'file', content: Buffer.from(`${JSON.stringify({ name, version, license: 'MIT', main: 'onnxruntime_binding.node', os: [os], cpu: [cpu] })}\n`) }];
 }
 

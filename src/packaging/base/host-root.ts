@@ -1,5 +1,6 @@
 /** `--base host`: the libraries of this machine that Node and the native modules need, and nothing else of it. For its own architecture only. */
-import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ModelportError } from '../../errors.ts';
 import type { LayerEntry, LayerPlan } from '../image/layer.ts';
@@ -21,6 +22,7 @@ export function hostLayer(architecture: string, programs: readonly string[]): La
 async function assembleRoot(programs: readonly string[]): Promise<LayerEntry[]> {
   const entries = new Map<string, LayerEntry>();
   const folders = await libraryFolders();
+  const real = new Map<string, string | undefined>();
   const waiting = [...programs];
   const seen = new Set<string>();
   const own = new Set(programs);
@@ -33,7 +35,7 @@ async function assembleRoot(programs: readonly string[]): Promise<LayerEntry[]> 
     seen.add(path);
     const facts = await readElf(path);
     if (facts === undefined) continue;
-    if (!own.has(path)) await addFile(path, entries);
+    if (!own.has(path)) addFile(path, entries, real);
     if (facts.interpreter !== undefined) waiting.push(facts.interpreter);
     const origin = dirname(path);
     for (const name of facts.needed) {
@@ -52,35 +54,43 @@ async function assembleRoot(programs: readonly string[]): Promise<LayerEntry[]> 
     entries.set('etc/ssl/certs/ca-certificates.crt', { path: 'etc/ssl/certs/ca-certificates.crt', type: 'file', content });
     break;
   }
-  for (const folder of ['/usr/share/zoneinfo', '/usr/lib/locale/C.utf8', '/usr/lib/locale/C.UTF-8']) await addFolder(folder, entries);
+  for (const folder of ['/usr/share/zoneinfo', '/usr/lib/locale/C.utf8', '/usr/lib/locale/C.UTF-8']) await addFolder(folder, entries, real);
   for (const entry of rootFiles('this machine')) entries.set(entry.path, entry);
   return [...entries.values()];
 }
 
 /** The file at the place where it is looked for: with links resolved in its folder, so that it lies where the merged `/usr` wants it. */
-async function addFile(path: string, entries: Map<string, LayerEntry>): Promise<void> {
-  const folder = await realpath(dirname(path)).catch(() => undefined);
+function addFile(path: string, entries: Map<string, LayerEntry>, folders: Map<string, string | undefined>): void {
+  const folder = realFolder(dirname(path), folders);
   if (folder === undefined) return;
   const place = join(folder, basename(path));
-  const status = await lstat(place).catch(() => undefined);
+  const status = lstatSync(place, { throwIfNoEntry: false });
   if (status === undefined) return;
   const at = place.slice(1);
   if (status.isSymbolicLink()) {
-    const target = await readlink(place);
+    const target = readlinkSync(place);
     entries.set(at, { path: at, type: 'symlink', target });
-    await addFile(resolve(folder, target), entries);
+    addFile(resolve(folder, target), entries, folders);
   } else if (status.isFile()) entries.set(at, { path: at, type: 'file', mode: (status.mode & 0o111) === 0 ? 0o644 : 0o755, source: place });
 }
 
-async function addFolder(folder: string, entries: Map<string, LayerEntry>): Promise<void> {
-  const names = await readdir(folder, { recursive: true }).catch(() => []);
-  for (const name of names.sort(byName)) {
-    if (/^(?:right|posix)\//.test(name)) continue;
-    const path = join(folder, name);
-    const status = await lstat(path).catch(() => undefined);
-    if (status === undefined || status.isDirectory()) continue;
-    await addFile(path, entries);
+function realFolder(folder: string, known: Map<string, string | undefined>): string | undefined {
+  if (!known.has(folder)) {
+    let real: string | undefined;
+    try {
+      real = realpathSync.native(folder);
+    } catch {
+      // It is not there.
+    }
+    known.set(folder, real);
   }
+  return known.get(folder);
+}
+
+async function addFolder(folder: string, entries: Map<string, LayerEntry>, folders: Map<string, string | undefined>): Promise<void> {
+  const items = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const paths = items.filter((item) => !item.isDirectory()).map((item) => join(item.parentPath, item.name)).sort(byName);
+  for (const path of paths) if (!/^(?:right|posix)\//.test(path.slice(folder.length + 1))) addFile(path, entries, folders);
 }
 
 function byName(left: string, right: string): number {

@@ -1,7 +1,6 @@
 /** One layer of an image: files at their places, as a tar archive that is the same for the same files, compressed or not. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { createReadStream, statSync, type BigIntStats } from 'node:fs';
 import * as zlib from 'node:zlib';
 import { ModelportError } from '../../errors.ts';
 import { tarBytes, writeTar, type TarSource } from '../../lib/tar.ts';
@@ -17,8 +16,8 @@ export interface LayerEntry {
   /** In the image, without a slash in front. */
   readonly path: string;
   readonly type: 'file' | 'directory' | 'symlink';
-  /** Permission bits. Default 0644, folders 0755. */
-  readonly mode?: number;
+  /** Permission bits; `source`: 0755 where the file that it comes from may be run, else 0644. Default 0644, folders 0755. */
+  readonly mode?: number | 'source';
   /** Of a symbolic link. */
   readonly target?: string;
   /** A file's bytes, or the path of a file that has them. */
@@ -78,7 +77,7 @@ export async function makeLayer(plan: LayerPlan, context: LayerContext): Promise
   const givenKey = plan.key === undefined ? undefined : DigestCache.keyOf([plan.key, how]);
   const early = givenKey === undefined ? undefined : cache.get(givenKey);
   if (early !== undefined && (await store.has(early.digest))) return fromStore(plan, early, store);
-  const entries = await prepare(await plan.entries());
+  const entries = prepare(await plan.entries());
   const key = givenKey ?? DigestCache.keyOf([entries.map(({ path, type, mode, target, fingerprint }) => [path, type, mode, target, fingerprint]), how]);
   const known = cache.get(key);
   const archive = (onBytes?: (count: number) => void): AsyncIterable<Uint8Array> => writeTar(entries.map((entry) => readable(entry, onBytes)));
@@ -136,7 +135,7 @@ async function* compressZstd(chunks: AsyncIterable<Uint8Array>): AsyncIterable<U
 }
 
 /** Everything below, each once, in the order of names, with the folders above. */
-async function prepare(entries: readonly LayerEntry[]): Promise<PreparedEntry[]> {
+function prepare(entries: readonly LayerEntry[]): PreparedEntry[] {
   const all = new Map<string, LayerEntry>();
   for (const entry of entries) {
     const parts = entry.path.split('/');
@@ -148,19 +147,26 @@ async function prepare(entries: readonly LayerEntry[]): Promise<PreparedEntry[]>
     all.set(entry.path, entry);
   }
   const sorted = [...all.values()].sort((left, right) => (left.path < right.path ? -1 : 1));
-  return await Promise.all(sorted.map(async (entry): Promise<PreparedEntry> => {
+  return sorted.map((entry): PreparedEntry => {
     const { path, type, target, content, source } = entry;
-    const mode = entry.mode ?? (type === 'directory' ? 0o755 : type === 'symlink' ? 0o777 : 0o644);
+    const mode = typeof entry.mode === 'number' ? entry.mode : type === 'directory' ? 0o755 : type === 'symlink' ? 0o777 : 0o644;
     if (type !== 'file') return { path, type, mode, sizeBytes: 0, fingerprint: '', ...(target === undefined ? {} : { target }) };
     if (source === undefined) {
       const bytes = content ?? new Uint8Array(0);
       return { path, type, mode, sizeBytes: bytes.byteLength, content: bytes, fingerprint: createHash('sha256').update(bytes).digest('hex') };
     }
-    const status = await stat(source, { bigint: true }).catch((cause: unknown) => {
-      throw new ModelportError('INVALID_USAGE', `can't read ${source}: ${(cause as Error).message}`, { at: source, cause });
-    });
-    return { path, type, mode, sizeBytes: Number(status.size), source, fingerprint: [source, status.size, status.mtimeNs, status.ctimeNs, status.ino, status.dev].join(' ') };
-  }));
+    const status = statusOf(source);
+    return { path, type, mode: entry.mode === 'source' && (status.mode & 0o111n) !== 0n ? 0o755 : mode, sizeBytes: Number(status.size), source, fingerprint: [source, status.size, status.mtimeNs, status.ctimeNs, status.ino, status.dev].join(' ') };
+  });
+}
+
+/** At once: there are thousands of files, each is answered from memory, and waiting for each would take ten times as long. */
+function statusOf(source: string): BigIntStats {
+  try {
+    return statSync(source, { bigint: true });
+  } catch (cause) {
+    throw new ModelportError('INVALID_USAGE', `can't read ${source}: ${(cause as Error).message}`, { at: source, cause });
+  }
 }
 
 function readable(entry: PreparedEntry, onBytes?: (count: number) => void): TarSource {
