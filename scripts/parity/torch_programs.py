@@ -94,6 +94,42 @@ recurrent('RNN tanh', lambda: nn.RNN(5, 6, batch_first=True))
 recurrent('RNN relu', lambda: nn.RNN(5, 6, 2, nonlinearity='relu', batch_first=True))
 
 
+def sequences(batch: int) -> tuple:
+    """Padded sequences and their lengths, of which one is whole."""
+    lengths = torch.randint(1, 8, (batch,), generator=torch.Generator().manual_seed(batch))
+    lengths[batch // 2] = 7
+    return (*numbers(7, 5)(batch), lengths)
+
+
+@program(sequences, 'recurrent')
+class PackedLstm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(5, 6, 2, batch_first=True, bidirectional=True)
+
+    def forward(self, x, lengths):
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, (h, c) = self.lstm(packed)
+        padded, own = nn.utils.rnn.pad_packed_sequence(y, batch_first=True)
+        return padded, own, h[-1], c
+
+
+@program(sequences, 'recurrent')
+class PackedGru(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru = nn.GRU(5, 6, 2)
+        self.rnn = nn.RNN(5, 4, bidirectional=True, nonlinearity='relu')
+
+    def forward(self, x, lengths):
+        ordered = torch.sort(lengths, descending=True)[0]
+        packed = nn.utils.rnn.pack_padded_sequence(x.transpose(0, 1), ordered)
+        y, h = self.gru(packed)
+        z, last = self.rnn(packed)
+        padded, _ = nn.utils.rnn.pad_packed_sequence(y, padding_value=-1.5, total_length=9)
+        return padded, h, nn.utils.rnn.pad_packed_sequence(z)[0], last
+
+
 @program(numbers(7, 5), 'recurrent')
 class LstmStates(nn.Module):
     def __init__(self):

@@ -88,6 +88,7 @@ def write(key, mode, case):
             singles.append(str(error).strip().splitlines()[-1][:300])
             continue
         singles.append(own)
+    del saved
     big = sum(parameter.numel() for parameter in module.parameters()) > 150e6
     exact = module.double() if big else copy.deepcopy(module).double()
     position = 0

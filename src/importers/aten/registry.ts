@@ -8,6 +8,7 @@ import { fusedAttention } from './families/fused-attention.ts';
 import { indexing } from './families/indexing.ts';
 import { joining } from './families/joining.ts';
 import { normalization } from './families/normalization.ts';
+import { packedSequences } from './families/packed-sequences.ts';
 import { parts } from './families/parts.ts';
 import { pooling } from './families/pooling.ts';
 import { products } from './families/products.ts';
@@ -17,7 +18,7 @@ import { resizing } from './families/resizing.ts';
 import { shapes } from './families/shapes.ts';
 import type { Lowering, Lowerings } from './lowering.ts';
 
-const families: readonly Lowerings[] = [elementwise, functions, reductions, shapes, parts, joining, creation, indexing, products, convolutions, pooling, normalization, attention, fusedAttention, resizing, recurrent];
+const families: readonly Lowerings[] = [elementwise, functions, reductions, shapes, parts, joining, creation, indexing, products, convolutions, pooling, normalization, attention, fusedAttention, resizing, recurrent, packedSequences];
 
 /** By name without `aten::`, with or without an overload. */
 export const lowerings: ReadonlyMap<string, Lowering> = new Map(families.flatMap((family) => Object.entries(family)));

@@ -25,7 +25,6 @@ export function callOperator(run: Interpreter, namespace: string, name: string, 
 }
 
 function call(run: Interpreter, namespace: string, name: string, args: readonly ScriptValue[], keywords: ReadonlyMap<string, ScriptValue>): ScriptValue {
-  if (name === 'RaiseException') throw run.raised(typeof args[0] === 'string' ? args[0] : 'an exception');
   if (name === 'warn') return null;
   for (const argument of [...args, ...keywords.values()]) {
     if (argument instanceof Absent && name !== 'format') throw run.refuse(argument.reason);

@@ -102,6 +102,7 @@ function callExpression(run: Interpreter, expression: Expression & { kind: 'call
   const inner = callee.kind === 'attribute' ? callee : undefined;
   if (path !== undefined && root !== undefined && inner !== undefined && !frame.variables.has(root)) {
     if (root === 'torch' || root === 'ops') {
+      if (inner.name === 'RaiseException') return raise(run, expression, frame);
       const [args, keywords] = evaluateArguments(run, expression, frame);
       run.at(expression.place);
       const parts = path.split('.');
@@ -120,6 +121,13 @@ function callExpression(run: Interpreter, expression: Expression & { kind: 'call
   if (target instanceof ScriptFunction) return run.call(target, args, keywords);
   if (target instanceof ScriptClass) return construct(run, target, args, keywords);
   throw run.refuse(`${run.describe(target)} is called`);
+}
+
+/** Where the message shows what the input is, it is left out; the program raises all the same. */
+function raise(run: Interpreter, { args: [message] }: Expression & { kind: 'call' }, frame: Frame): never {
+  const isUnknown = message?.kind === 'name' && frame.variables.get(message.name) instanceof Absent;
+  const text = message === undefined || isUnknown ? undefined : run.evaluate(message, frame);
+  throw run.raised(typeof text === 'string' ? text : 'an exception');
 }
 
 /** A method is not an attribute that is read. */

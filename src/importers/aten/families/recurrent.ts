@@ -4,6 +4,7 @@ import type { Value } from '../../../onnx/graph-builder.ts';
 import type { AtenArguments } from '../arguments.ts';
 import type { Lowering, LoweringContext, Lowerings } from '../lowering.ts';
 import { weightOfConstant } from '../weight.ts';
+import { PackedSequences } from './packed-sequences.ts';
 import { linear } from './products.ts';
 
 type Kind = 'LSTM' | 'GRU' | 'RNN';
@@ -47,22 +48,47 @@ interface Layers {
 }
 
 /** input: [time, batch, features], or batch first, or without a batch. Gives the outputs, and the last states: [layers * directions, batch, hidden]. */
-function run(context: LoweringContext, given: AtenArguments, { kind, activation }: Layers): Value[] {
+function run(context: LoweringContext, given: AtenArguments, layers: Layers): Value[] {
   const { op } = context.graph;
   const source = given.value('input');
+  const states = statesOf(context, given, layers);
+  const isBatchFirst = given.boolean('batch_first');
+  if (isProjected(given)) return projected(context, given, given.tensors('params').map((tensor) => context.read(tensor)), states);
+  const hasBatch = context.shape(source).length === 3;
+  const x = !hasBatch ? op.unsqueeze(source, 1) : isBatchFirst ? op.transpose(source, [1, 0, 2]) : source;
+  const [y, ...last] = follow(context, given, layers, x, hasBatch ? states : states.map((state) => op.unsqueeze(state, 1)));
+  const result = !hasBatch ? op.squeeze(y!, 1) : isBatchFirst ? op.transpose(y!, [1, 0, 2]) : y!;
+  return [result, ...last.map((state) => (hasBatch ? state : op.squeeze(state, 1)))];
+}
+
+/** Sequences of different lengths, packed: those that end do so at their own last step, and backward ones begin there. */
+function runPacked(context: LoweringContext, given: AtenArguments, layers: Layers): Value[] {
+  if (isProjected(given)) throw context.refuse('it projects its state (proj_size), which is not covered for packed sequences');
+  const packed = new PackedSequences(context, given.value('batch_sizes'));
+  const x = packed.pad(given.value('data'), 0);
+  const [y, ...last] = follow(context, given, layers, x, statesOf(context, given, layers), packed.lengths());
+  return [packed.pack(y!), ...last];
+}
+
+function statesOf(context: LoweringContext, given: AtenArguments, { kind }: Layers): Value[] {
+  return (kind === 'LSTM' ? given.tensors('hx') : [given.tensor('hx')]).map((tensor) => context.read(tensor));
+}
+
+function isProjected(given: AtenArguments): boolean {
+  return given.tensors('params').length === given.integer('num_layers') * (given.boolean('bidirectional') ? 2 : 1) * (given.boolean('has_biases') ? 5 : 3);
+}
+
+/** x: [time, batch, features]; initial: [layers * directions, batch, hidden]; lengths: [batch]. Gives [time, batch, directions * hidden], and the last states. */
+function follow(context: LoweringContext, given: AtenArguments, { kind, activation }: Layers, source: Value, initial: readonly Value[], lengths?: Value): Value[] {
+  const { op } = context.graph;
   const params = given.tensors('params').map((tensor) => context.read(tensor));
-  const states = (kind === 'LSTM' ? given.tensors('hx') : [given.tensor('hx')]).map((tensor) => context.read(tensor));
   const [layers, hasBiases, directions] = [given.integer('num_layers'), given.boolean('has_biases'), given.boolean('bidirectional') ? 2 : 1];
   if (given.boolean('train') && given.number('dropout') > 0) throw context.refuse('it drops at random, as in training: call model.eval() before it is saved');
   const perLayer = hasBiases ? 4 : 2;
-  if (params.length === layers * directions * (perLayer + 1)) return projected(context, given, params, states);
   if (params.length !== layers * directions * perLayer) throw context.refuse(`it has ${params.length} weights for ${layers} layers`);
-  const isBatchFirst = given.boolean('batch_first');
-  const hasBatch = context.shape(source).length === 3;
-  let x = !hasBatch ? op.unsqueeze(source, 1) : isBatchFirst ? op.transpose(source, [1, 0, 2]) : source;
-  const initial = states.map((state) => (hasBatch ? state : op.unsqueeze(state, 1)));
   const hidden = context.shape(params[1]!)[1];
   if (typeof hidden !== 'number') throw context.refuse('the size of its weights depends on the input');
+  let x = source;
   const last: Value[][] = initial.map(() => []);
   for (let layer = 0; layer < layers; layer++) {
     const own = Array.from({ length: directions }, (_, direction) => params.slice((layer * directions + direction) * perLayer, (layer * directions + direction + 1) * perLayer));
@@ -73,7 +99,7 @@ function run(context: LoweringContext, given: AtenArguments, { kind, activation 
     const begin = initial.map((state) => (layers === 1 ? state : op.slice(state, { axis: 0, start: layer * directions, end: (layer + 1) * directions })));
     const outputs = context.graph.node(
       kind,
-      [x, weight, recurrence, bias, undefined, ...begin],
+      [x, weight, recurrence, bias, lengths, ...begin],
       {
         hidden_size: hidden,
         direction: directions === 2 ? 'bidirectional' : 'forward',
@@ -86,8 +112,7 @@ function run(context: LoweringContext, given: AtenArguments, { kind, activation 
     // [time, directions, batch, hidden]
     x = directions === 1 ? op.squeeze(outputs[0]!, 1) : context.graph.node('Reshape', [op.transpose(outputs[0]!, [0, 2, 1, 3]), op.int64s([0, 0, directions * hidden])]);
   }
-  const result = !hasBatch ? op.squeeze(x, 1) : isBatchFirst ? op.transpose(x, [1, 0, 2]) : x;
-  return [result, ...last.map((list) => (hasBatch ? op.concat(list, 0) : op.squeeze(op.concat(list, 0), 1)))];
+  return [x, ...last.map((list) => op.concat(list, 0))];
 }
 
 /** An LSTM whose state is projected (`proj_size`), step by step: ONNX's own has no projection. */
@@ -133,7 +158,7 @@ function projected(context: LoweringContext, given: AtenArguments, params: reado
 const layer =
   (layers: Layers): Lowering =>
   (context, given) =>
-    run(context, given, layers);
+    given.values.has('batch_sizes') ? runPacked(context, given, layers) : run(context, given, layers);
 
 /** Both products of a cell, in torch's order of gates. */
 function cellParts(context: LoweringContext, given: AtenArguments, state: Value): [Value, Value] {
@@ -175,10 +200,10 @@ const plainCell =
   };
 
 export const recurrent: Lowerings = {
-  'lstm.input': layer({ kind: 'LSTM' }),
-  'gru.input': layer({ kind: 'GRU' }),
-  'rnn_tanh.input': layer({ kind: 'RNN' }),
-  'rnn_relu.input': layer({ kind: 'RNN', activation: 'Relu' }),
+  'lstm': layer({ kind: 'LSTM' }),
+  'gru': layer({ kind: 'GRU' }),
+  'rnn_tanh': layer({ kind: 'RNN' }),
+  'rnn_relu': layer({ kind: 'RNN', activation: 'Relu' }),
   'lstm_cell': lstmCell,
   'gru_cell': gruCell,
   'rnn_tanh_cell': plainCell('tanh'),
