@@ -36,7 +36,7 @@ const states: readonly { readonly name: string; readonly hash: string; readonly 
     await page.locator('[data-testid=output] .output-part').first().waitFor();
   } },
   { name: 'a mistake in the form', hash: '#/models/iris', ready: '[data-testid=output] .bars', act: async (page) => {
-    await page.locator('input.entry').first().fill('');
+    await page.locator('main input.entry').first().fill('');
     await page.keyboard.press('Enter');
     await page.locator('.field-problem').waitFor();
   } },
@@ -60,6 +60,35 @@ const states: readonly { readonly name: string; readonly hash: string; readonly 
     await page.locator('input[type=file]').setInputFiles([{ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') }, { name: 'b.txt', mimeType: 'text/plain', buffer: Buffer.from('b') }]);
     await page.getByRole('button', { name: 'Run', exact: true }).click();
     await page.locator('[data-testid=output] audio').waitFor();
+  } },
+  { name: 'a recording being made', hash: '#/models/show.ears', ready: '.drop-zone', act: async (page) => {
+    await page.getByRole('button', { name: 'Record', exact: true }).click();
+    await page.locator('.recording').waitFor();
+  } },
+  { name: 'the camera', hash: '#/models/far.crowd', ready: '.paper', act: async (page) => {
+    await page.getByRole('button', { name: 'Use the camera' }).click();
+    await page.locator('video').waitFor();
+  } },
+  { name: 'long labels', hash: '#/models/far.labels', ready: '[data-testid=output] .bars' },
+  { name: 'a long text', hash: '#/models/far.text', ready: '[data-testid=output] .text-frame' },
+  { name: 'a tree', hash: '#/models/far.tree', ready: '[data-testid=output] .json' },
+  { name: 'a heat map', hash: '#/models/far.heat', ready: '[data-testid=output] canvas' },
+  { name: 'a wide table', hash: '#/models/far.rows', ready: '[data-testid=output] table' },
+  { name: 'a list that is narrowed', hash: '#/gallery', ready: '.gallery-card', act: async (page) => {
+    await page.getByRole('searchbox', { name: 'Filter the list' }).fill('cap');
+    await page.getByRole('searchbox', { name: 'Search the gallery' }).fill('nothing of the kind');
+    await page.getByRole('button', { name: 'Show everything' }).waitFor();
+  } },
+  { name: 'a model that is not there', hash: '#/models/nobody', ready: 'h1:has-text("no model")' },
+  { name: 'no server', hash: '#/models/iris', ready: '[data-testid=output] .bars', act: async (page) => {
+    await page.route('**/{ui/models,models/iris/predict}', (route) => route.abort());
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.locator('.problem').waitFor();
+    await page.locator('.banner').waitFor();
+  } },
+  { name: 'a key that is asked for', hash: '#/models/iris', ready: '[data-testid=output] .bars', act: async (page) => {
+    await page.route('**/ui/models', (route) => route.fulfill({ status: 401, json: { error: 'no' } }));
+    await page.getByLabel('API key').waitFor();
   } },
   { name: 'waiting', hash: '#/models/show.slow', ready: '[data-field=seconds] input.entry', act: async (page) => {
     await page.locator('[data-field=seconds] input.entry').fill('5');
@@ -90,7 +119,7 @@ describe.skipIf(chromiumPath === undefined)('axe finds nothing', () => {
     await cp(join(exampleModels, 'iris-classify'), join(folder, 'plain'), { recursive: true });
     await mkdir(join(folder, 'broken'));
     await writeFile(join(folder, 'broken/model.onnx'), 'not a model');
-    [browser, served] = await Promise.all([launchChromium(), serve([folder, join(import.meta.dirname, 'showcase.ts')], ['--exit-on-error', 'false', '--cache-dir', join(folder, 'cache')])]);
+    [browser, served] = await Promise.all([launchChromium(), serve([folder, join(import.meta.dirname, 'showcase.ts'), join(import.meta.dirname, 'extremes.ts')], ['--exit-on-error', 'false', '--cache-dir', join(folder, 'cache')])]);
   });
   afterAll(async () => {
     await browser?.close();
@@ -105,6 +134,8 @@ describe.skipIf(chromiumPath === undefined)('axe finds nothing', () => {
         await opened.page.locator(ready).first().waitFor();
         await act?.(opened.page);
         expect(await violations(opened.page)).toEqual([]);
+        // Everything that a page needs comes from its server: it works offline.
+        expect(opened.foreign).toEqual([]);
       });
     }
   }

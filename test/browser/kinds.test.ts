@@ -260,6 +260,7 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
     const example = await page.evaluate(async () => ((await (await fetch('ui/models')).json()) as { models: { name: string; versions: { served: { predict: { examples: { image: string }[] } } }[] }[] }).models.find(({ name }) => name === 'digits')!.versions[0]!.served.predict.examples[0]!.image);
     const picture = { name: 'digit.png', mimeType: 'image/png', buffer: Buffer.from(example.slice(example.indexOf(',') + 1), 'base64') };
     await page.getByRole('button', { name: 'Many at once' }).click();
+    await page.locator('#batch-files').waitFor();
     await page.locator('input[type=file]').setInputFiles([...Array.from({ length: 12 }, (_, index) => ({ ...picture, name: `digit-${index}.png` })), { name: 'broken.png', mimeType: 'image/png', buffer: Buffer.from('no picture') }]);
     await send(page);
     await page.getByText(/^13 of 13 · 1 failed/).waitFor();
@@ -294,7 +295,7 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
     expect(await page.locator('.side .heading').allTextContents()).toEqual(['Models', 'Services']);
     await page.getByRole('button', { name: 'Service', exact: true }).click();
     await expect.poll(() => page.locator('.gallery-card').count()).toBe(12);
-    await page.getByRole('searchbox').fill('adds up');
+    await page.getByRole('searchbox', { name: 'Search the gallery' }).fill('adds up');
     await expect.poll(() => page.locator('.gallery-card').count()).toBe(1);
     await page.getByRole('link', { name: 'show.totals' }).last().click();
     await page.getByRole('heading', { name: 'show.totals' }).waitFor();

@@ -57,9 +57,9 @@ export interface Answer {
   readonly timing: Timing;
 }
 
-export async function fetchDocument(signal: AbortSignal): Promise<PageDocument> {
-  const response = await send('ui/models', { signal });
-  return (await response.json()) as PageDocument;
+export async function fetchDocument(signal: AbortSignal): Promise<{ readonly document: PageDocument; readonly characters: number }> {
+  const text = await (await send('ui/models', { signal })).text();
+  return { document: JSON.parse(text) as PageDocument, characters: text.length };
 }
 
 export async function fetchMetrics(signal: AbortSignal): Promise<string> {

@@ -1,5 +1,6 @@
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { hasKey, rememberKey, type ServerError } from './api.ts';
+import { stateOf } from './groups.ts';
 import { Icon } from './icons.tsx';
 import { KeysDialog } from './keys-dialog.tsx';
 import { KeyRequest, Message } from './message.tsx';
@@ -7,7 +8,7 @@ import { ModelView } from './model-view.tsx';
 import { Palette } from './palette.tsx';
 import { useServerState } from './server-state.ts';
 import { CommandsContext, useShortcuts, type Commands } from './shortcuts.ts';
-import { Side, stateOf } from './side.tsx';
+import { Side } from './side.tsx';
 import { Top } from './top.tsx';
 import { ToastProvider } from './toast.tsx';
 import { useRoute } from './use-route.ts';
@@ -29,7 +30,10 @@ export function App() {
     commands.current = offered;
   }, []);
   const main = useRef<HTMLElement>(null);
-  useShortcuts(commands, { openPalette: () => setOpen('palette'), openKeys: () => setOpen('keys') });
+  const openKeys = useCallback(() => setOpen('keys'), []);
+  // It closes after what was chosen in it opened.
+  const closePalette = useCallback(() => setOpen((now) => (now === 'palette' ? undefined : now)), []);
+  useShortcuts(commands, { openPalette: () => setOpen('palette'), openKeys });
 
   const models = server.document?.models ?? [];
   // The address of the start names no model: the first that answers is shown.
@@ -74,7 +78,7 @@ export function App() {
             {content()}
           </main>
         </div>
-        {open === 'palette' && <Palette models={models} onClose={() => setOpen(undefined)} />}
+        {open === 'palette' && <Palette models={models} onKeys={openKeys} onClose={closePalette} />}
         {open === 'keys' && <KeysDialog onClose={() => setOpen(undefined)} />}
       </CommandsContext>
     </ToastProvider>

@@ -8,6 +8,8 @@ import type { Batch, Endpoint } from './endpoints/endpoint.ts';
 import { Icon } from './icons.tsx';
 import { formatRow, parseDelimited, rowsByColumn } from './inputs/delimited-text.ts';
 import { DropZone } from './inputs/drop-zone.tsx';
+import { FileChooser } from './inputs/file-chooser.tsx';
+import { useFileDrop } from './inputs/use-file-drop.ts';
 import { readAsDataUrl } from './inputs/read-files.ts';
 import { formatJson } from './json.ts';
 import { answerCells } from './outputs/answer-cells.ts';
@@ -118,25 +120,17 @@ interface TextSourcesProps {
 
 function TextSources({ kind, field, columns, text, count, onText }: TextSourcesProps) {
   const chooser = useRef<HTMLInputElement>(null);
+  const read = (files: readonly File[]): void => void files[0]!.text().then(onText);
+  const { over, target } = useFileDrop(read);
   return (
-    <div
-      className="field"
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={(event) => {
-        event.preventDefault();
-        void event.dataTransfer.files[0]?.text().then(onText);
-      }}
-    >
+    <div className="field batch-text" data-over={over} {...target}>
       <div className="field-head"><label htmlFor="batch-text">{field}</label><span className="caption">{kind === 'lines' ? 'one a line' : 'cells from a spreadsheet, or CSV'}</span></div>
       <textarea id="batch-text" className="entry code" rows={8} spellCheck={false} placeholder={kind === 'rows' ? columns.join('\t') : ''} value={text} onChange={(event) => onText(event.target.value)} />
       <div className="tools">
         <button type="button" className="button small" onClick={() => chooser.current?.click()}>Open a file</button>
         <span className="caption tools-end number">{count.toLocaleString('en')} {kind === 'lines' ? (count === 1 ? 'line' : 'lines') : (count === 1 ? 'row' : 'rows')}</span>
       </div>
-      <input ref={chooser} className="unseen" type="file" accept=".csv,.tsv,.txt,text/*" tabIndex={-1} aria-label={`${field}: file`} onChange={(event) => {
-        void event.target.files?.[0]?.text().then(onText);
-        event.target.value = '';
-      }} />
+      <FileChooser ref={chooser} label={`${field}: file`} accept=".csv,.tsv,.txt,text/*" onFiles={read} />
     </div>
   );
 }

@@ -3,8 +3,9 @@ import { postJson, postStream, ServerError, type Answer } from './api.ts';
 import type { BatchItem, Endpoint } from './endpoints/endpoint.ts';
 import { formatJson, type JsonValue } from './json.ts';
 
-/** So many requests are under way: enough for a server to join them, few enough for it to serve others. */
-const concurrency = 6;
+/** So many requests are under way: enough for a server to join them. A browser opens six connections to a server for all its tabs: two are left for them. */
+const concurrency = 4;
+
 /** A file is read when its turn comes, so that a folder of photographs does not fill the memory. */
 export interface BatchSource {
   readonly name: string;

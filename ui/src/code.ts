@@ -162,9 +162,12 @@ function shortened(full: string): Snippet {
   return { full, shown: full.replace(/(data:[\w/+.-]+;base64,[\w+/]{24})[\w+/=]{80,}/g, (whole, start: string) => `${start}… ${Math.ceil(whole.length / 1024)} KB`) };
 }
 
+/** What fits beside the form; a longer body is written over several lines. */
+const longestLine = 48;
+
 function prettyBody(body: string, indent: number): string {
   const compact = formatJson(parseJson(body));
-  return compact.length <= 72 ? spaced(compact) : indentRest(formatJson(parseJson(body), indent), '  ');
+  return compact.length <= longestLine ? spaced(compact) : indentRest(formatJson(parseJson(body), indent), '  ');
 }
 
 function spaced(compact: string): string {

@@ -1,9 +1,9 @@
 import { useMemo, useState, type ReactNode } from 'react';
 import type { PageModel } from './api-types.ts';
 import { batchSizesBetween, failuresBetween, figuresBetween, phasesBetween, totalRequests, type Figures, type Reading, type Share } from './dashboard-figures.ts';
+import { stateOf } from './groups.ts';
 import { Icon } from './icons.tsx';
 import { formatRoute } from './route.ts';
-import { stateOf } from './side.tsx';
 import { Sparkline } from './sparkline.tsx';
 import { StateMark } from './state-mark.tsx';
 import { useReadings } from './use-readings.ts';

@@ -1,9 +1,10 @@
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Icon } from './icons.tsx';
-import { keysHelp } from './shortcuts.ts';
+import { keysHelp, lettersAreOn, switchLetters } from './shortcuts.ts';
 
 export function KeysDialog({ onClose }: { readonly onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const [letters, setLetters] = useState(lettersAreOn);
   useEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} className="keys" aria-labelledby="keys-title" onClose={onClose} onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
@@ -19,6 +20,13 @@ export function KeysDialog({ onClose }: { readonly onClose: () => void }) {
           </div>
         ))}
       </dl>
+      <label className="row keys-letters">
+        <input className="switch" type="checkbox" role="switch" checked={letters} onChange={(event) => {
+          setLetters(event.target.checked);
+          switchLetters(event.target.checked);
+        }} />
+        Keys without ⌘ or Ctrl
+      </label>
     </dialog>
   );
 }

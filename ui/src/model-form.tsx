@@ -26,11 +26,13 @@ export interface ModelFormProps {
 
 export function ModelForm({ endpoint, value, problems, running, live, reply, onChange, onRun, onCancel, onClear, onExample, onLive, onMany, listening }: ModelFormProps) {
   const { Form } = endpoint;
+  // A conversation has its own buttons, beside what is being written.
+  const talks = endpoint.withReply !== undefined;
   const written = value === undefined ? '' : formatJson(value);
   return (
     <section className="pane" aria-label="Input">
       <div className="pane-head">
-        <h2>Input</h2>
+        <h2>{talks ? 'Conversation' : 'Input'}</h2>
         {onMany !== undefined && <button type="button" className="button plain small" onClick={onMany}><Icon name="stack" size={14} />Many at once</button>}
       </div>
       <form
@@ -40,19 +42,23 @@ export function ModelForm({ endpoint, value, problems, running, live, reply, onC
           event.preventDefault();
           onRun();
         }}
+        onReset={(event) => {
+          event.preventDefault();
+          onCancel();
+        }}
       >
         <Form value={value} problems={problems} reply={reply} onChange={onChange} />
         {listening}
-        <div className="actions">
-          <button type="submit" className="button primary">{endpoint.withReply === undefined ? 'Run' : 'Send'} <kbd aria-hidden="true">⏎</kbd></button>
+        {!talks && <div className="actions">
+          <button type="submit" className="button primary">Run <kbd aria-hidden="true">⏎</kbd></button>
           {running
             ? <button type="button" className="button plain" onClick={onCancel}>Stop</button>
             : <button type="button" className="button plain" onClick={onClear}>{endpoint.task === undefined ? 'Reset' : 'Clear'}</button>}
-          {endpoint.withReply === undefined && <label className="live" title="Run whenever the input changes">
+          <label className="live" title="Run whenever the input changes">
             <input className="switch" type="checkbox" role="switch" checked={live} onChange={(event) => onLive(event.target.checked)} />
             Run on change
-          </label>}
-        </div>
+          </label>
+        </div>}
       </form>
       {endpoint.examples.length > 0 && (
         <div className="examples">

@@ -1,5 +1,5 @@
 /** One version of one model: form, output, history, code. Made anew for another version (`key`). */
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, startTransition, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { createPortal } from 'react-dom';
 import { hasKey, root, type Answer, type ServerError } from './api.ts';
 import { CodeDrawer } from './code-drawer.tsx';
@@ -192,7 +192,7 @@ export function ModelPage({ endpoint, namedVersion, newest, linked, code, onCode
   }
   return (
     <>
-      <div className="work" ref={form}>
+      <div className={endpoint.withReply === undefined ? 'work' : 'work talk'} ref={form}>
         <ModelForm
           endpoint={endpoint}
           value={value}
@@ -217,9 +217,9 @@ export function ModelPage({ endpoint, namedVersion, newest, linked, code, onCode
               }} />
             </Suspense>
           )}
-          onMany={endpoint.batch === undefined ? undefined : () => setMany(true)}
+          onMany={endpoint.batch === undefined ? undefined : () => startTransition(() => setMany(true))}
         />
-        <OutputPane endpoint={endpoint} runner={runner} answered={answered} stale={!live && !talked && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />
+        <OutputPane endpoint={endpoint} runner={runner} answered={answered} said={endpoint.withReply !== undefined && (runner.answer === undefined || replyText(runner.answer.value) !== undefined)} stale={!live && !talked && runner.answer !== undefined && answered !== value && formatJson(answered ?? null) !== written} onShare={share} />
       </div>
       <HistoryStrip entries={history} current={shown?.id} onOpen={open} />
       {code && createPortal(<CodeDrawer request={request} onClose={() => onCode(false)} />, document.querySelector('.app')!)}

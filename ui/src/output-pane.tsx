@@ -1,10 +1,10 @@
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import type { Timing } from './api.ts';
 import { download, stampedName } from './download.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
 import { Flag } from './flag.tsx';
 import { Icon } from './icons.tsx';
-import { formatJson } from './json.ts';
+import { formatJson, type JsonValue } from './json.ts';
 import type { Runner, RunProblem } from './run.ts';
 import { useCopy } from './toast.tsx';
 import { Waiting } from './waiting.tsx';
@@ -14,12 +14,14 @@ export interface OutputPaneProps {
   readonly runner: Runner;
   /** What was answered. */
   readonly answered: unknown;
+  /** The answer stands in the conversation already. */
+  readonly said: boolean;
   /** Whether the form says something else than what was answered. */
   readonly stale: boolean;
   readonly onShare: () => void;
 }
 
-export function OutputPane({ endpoint, runner, answered, stale, onShare }: OutputPaneProps) {
+export function OutputPane({ endpoint, runner, answered, said, stale, onShare }: OutputPaneProps) {
   const { answer, problem, running, partial } = runner;
   const [asJson, setAsJson] = useState(false);
   const copy = useCopy();
@@ -29,17 +31,17 @@ export function OutputPane({ endpoint, runner, answered, stale, onShare }: Outpu
     <section className="pane" aria-label="Output" aria-busy={running}>
       <div>
         <div className="pane-head">
-          <h2>Output</h2>
+          <h2>{endpoint.withReply === undefined ? 'Output' : 'Last answer'}</h2>
           {answer !== undefined && <button type="button" className="button plain small" aria-pressed={asJson} onClick={() => setAsJson(!asJson)}>JSON</button>}
         </div>
         <Waiting endpoint={endpoint} runner={runner} />
         <p className="unseen" role="status">{spoken}</p>
         <div role="alert">{problem !== undefined && <Problem problem={problem} />}</div>
       </div>
-      <div className="output" data-stale={answer !== undefined && !partial && (running || stale || problem !== undefined)} data-partial={partial} data-testid="output">
-        {answer === undefined
+      <div className="output" data-said={said && !asJson} data-stale={answer !== undefined && !partial && (running || stale || problem !== undefined)} data-partial={partial} data-testid="output">
+        {said && !asJson ? null : answer === undefined
           ? <Placeholder task={endpoint.task !== undefined} />
-          : asJson ? <pre className="raw" tabIndex={0} aria-label="Answer as JSON">{formatJson(answer.value, 2)}</pre> : <Output answer={answer.value} input={answered} />}
+          : asJson ? <RawJson value={answer.value} /> : <Output answer={answer.value} input={answered} />}
       </div>
       <div className="output-foot">
         <p className="timing" data-testid="timing">{answer === undefined ? ' ' : timingText(answer.timing)}</p>
@@ -51,6 +53,19 @@ export function OutputPane({ endpoint, runner, answered, stale, onShare }: Outpu
         </div>
       </div>
     </section>
+  );
+}
+
+/** More is copied and downloaded, not drawn. */
+const mostDrawn = 200_000;
+
+function RawJson({ value }: { readonly value: JsonValue }) {
+  const text = useMemo(() => formatJson(value, 2), [value]);
+  return (
+    <>
+      <pre className="raw" tabIndex={0} aria-label="Answer as JSON">{text.slice(0, mostDrawn)}</pre>
+      {text.length > mostDrawn && <p className="caption">The first {mostDrawn.toLocaleString('en')} of {text.length.toLocaleString('en')} characters. Copy and Download take all.</p>}
+    </>
   );
 }
 

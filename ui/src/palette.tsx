@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import type { PageModel } from './api-types.ts';
+import { isService, stateOf } from './groups.ts';
 import { formatRoute } from './route.ts';
-import { isService, stateOf } from './side.tsx';
 import { StateMark } from './state-mark.tsx';
 
 interface Destination {
@@ -9,10 +9,18 @@ interface Destination {
   readonly kind: string;
   readonly href: string;
   readonly model?: PageModel;
+  /** Instead of going to `href`. */
+  readonly act?: () => void;
 }
 
 /** Finds models and pages. Opened with ⌘K. */
-export function Palette({ models, onClose }: { readonly models: readonly PageModel[]; readonly onClose: () => void }) {
+export interface PaletteProps {
+  readonly models: readonly PageModel[];
+  readonly onKeys: () => void;
+  readonly onClose: () => void;
+}
+
+export function Palette({ models, onKeys, onClose }: PaletteProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [query, setQuery] = useState('');
   const [selected, setSelected] = useState(0);
@@ -26,16 +34,18 @@ export function Palette({ models, onClose }: { readonly models: readonly PageMod
       { title: 'Dashboard', kind: 'Page', href: '#/dashboard' },
       { title: 'API docs', kind: 'Page', href: 'docs' },
       { title: 'Metrics', kind: 'Page', href: 'metrics' },
+      { title: 'Keys', kind: 'Help', href: '#keys', act: onKeys },
     ];
     const words = query.toLowerCase().split(/\s+/).filter((word) => word !== '');
     return all.filter(({ title, kind }) => words.every((word) => `${title} ${kind}`.toLowerCase().includes(word)));
-  }, [models, query]);
+  }, [models, onKeys, query]);
   const index = Math.min(selected, Math.max(0, found.length - 1));
 
   const go = (destination: Destination | undefined): void => {
     if (destination === undefined) return;
     dialog.current?.close();
-    location.href = destination.href;
+    if (destination.act === undefined) location.href = destination.href;
+    else destination.act();
   };
   const press = (event: KeyboardEvent): void => {
     if (event.key === 'ArrowDown') setSelected((index + 1) % Math.max(1, found.length));

@@ -88,6 +88,8 @@ async function follow(stream: NonNullable<Endpoint['stream']>, value: unknown, s
     const timing = await postStream(path, body, {
       onPart(part) {
         parts.push(part);
+        // The only part is the whole: it is shown when the stream says that it ended.
+        if (stream.single) return;
         frame ??= requestAnimationFrame(() => {
           frame = undefined;
           tell({ partial: true, answer: answer({ roundTrip: performance.now() - started }) });
@@ -116,6 +118,6 @@ function nextStep(error: ServerError): string {
   if (error.failure === 'unauthorized') return 'Enter the API key, then run again.';
   if (error.status === 503) return error.retryAfterSeconds === undefined ? 'Run again in a moment.' : `Run again in ${error.retryAfterSeconds} s.`;
   if (error.status === 404) return 'The model may have been unloaded or renamed.';
-  if (error.status >= 500) return 'The input was accepted, but the model failed on it. The server’s log knows more.';
+  if (error.status >= 500) return error.message.includes('log') ? 'The input was accepted, but answering it failed.' : 'The input was accepted, but answering it failed. The server’s log knows more.';
   return 'Change the input and run again.';
 }

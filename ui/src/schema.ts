@@ -281,6 +281,14 @@ export function initialValue(fields: readonly Field[]): unknown {
   return fields.reduce<unknown>((value, entry) => (entry.initial === undefined ? value : setAt(value, entry.path, entry.initial)), fields.some((entry) => entry.path.length > 0) ? {} : undefined);
 }
 
+/**
+ * The value as it is sent: what may be left out and says what holds without it is left out. A default is the server's to keep (one that
+ * depends on the rest of the input, say), and code that is copied from the page is as short as it can be.
+ */
+export function withoutDefaults(fields: readonly Field[], value: unknown): unknown {
+  return fields.reduce((left, entry) => (entry.required || entry.initial === undefined || entry.path.length === 0 || getAt(value, entry.path) !== entry.initial ? left : setAt(left, entry.path, undefined)), value);
+}
+
 export interface FieldProblem {
   /** Dotted path of the field, '' for the whole value. */
   readonly field: string;

@@ -16,6 +16,9 @@ export interface ServerState {
 }
 
 const intervalMs = 2000;
+/** Examples may be pictures: a large document is asked for less often, so that an open page costs a server and a phone little. */
+const charactersPerMs = 100;
+const longestIntervalMs = 20_000;
 const retryMs = [500, 1000, 2000, 4000, 5000];
 
 export function useServerState(): ServerState {
@@ -34,8 +37,9 @@ export function useServerState(): ServerState {
       clearTimeout(timer);
       let waitMs: number | undefined = intervalMs;
       try {
-        const document = await fetchDocument(controller.signal);
+        const { document, characters } = await fetchDocument(controller.signal);
         failures = 0;
+        if (!isSettling(document)) waitMs = Math.min(longestIntervalMs, Math.max(intervalMs, characters / charactersPerMs));
         setState((before) => {
           const shared = shareUnchanged(before.document, document);
           return before.status === 'ready' && before.document === shared ? before : { status: 'ready', document: shared, message: '' };
@@ -70,6 +74,11 @@ export function useServerState(): ServerState {
 
   const refresh = useCallback(() => ask.current(), []);
   return { ...state, refresh };
+}
+
+/** Whether something is expected to change soon. */
+function isSettling({ models }: PageDocument): boolean {
+  return models.some(({ versions }) => versions.some(({ state }) => state === 'LOADING' || state === 'UNLOADING'));
 }
 
 /** Keeps the objects of versions that did not change but in their statistics, so that forms are not built anew. */

@@ -30,6 +30,25 @@ export const keysHelp: readonly { readonly keys: string; readonly what: string }
   { keys: '?', what: 'This list' },
 ];
 
+const lettersName = 'modelport-letters';
+
+/** Letters alone can be switched off: whoever speaks to the computer types them by accident (WCAG 2.1.4). */
+export function lettersAreOn(): boolean {
+  try {
+    return localStorage.getItem(lettersName) !== 'off';
+  } catch {
+    return true;
+  }
+}
+
+export function switchLetters(on: boolean): void {
+  try {
+    localStorage.setItem(lettersName, on ? 'on' : 'off');
+  } catch {
+    // Storage may be forbidden: they stay on.
+  }
+}
+
 export interface PageKeys {
   openPalette(): void;
   openKeys(): void;
@@ -47,6 +66,7 @@ export function useShortcuts(holder: RefObject<Commands>, page: PageKeys): void 
       else if (event.key === 'Escape') commands.cancel?.();
       else if (chord || event.altKey || isWriting(event.target)) return;
       else if (event.key === 'Enter' && event.target === document.body) act(event, commands.run);
+      else if (!lettersAreOn()) return;
       else if (event.key === 'r') act(event, commands.run);
       else if (event.key === 'e') act(event, commands.nextExample);
       else if (event.key === 'c') act(event, commands.toggleCode);

@@ -1,6 +1,6 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Icon, Mark, type IconName } from './icons.tsx';
-import { applyTheme, currentTheme, type Theme } from './theme.ts';
+import { applyTheme, currentTheme, followTheme, type Theme } from './theme.ts';
 
 export const chord = /Mac|iPhone|iPad/.test(navigator.platform) ? '⌘' : 'Ctrl ';
 
@@ -19,6 +19,7 @@ const themes: Record<Theme, { readonly next: Theme; readonly icon: IconName }> =
 export function Top({ menuOpen, onMenu, onSearch }: TopProps) {
   const [theme, setTheme] = useState(currentTheme);
   const { next, icon } = themes[theme];
+  useEffect(() => followTheme(setTheme), []);
   return (
     <header className="top">
       <button type="button" className="button plain icon menu-button" aria-label="Models and pages" aria-expanded={menuOpen} aria-controls="side" onClick={onMenu}><Icon name="menu" /></button>

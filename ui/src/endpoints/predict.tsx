@@ -4,14 +4,14 @@ import { FieldForm } from '../inputs/field-form.tsx';
 import { formatJson, writtenText, type JsonValue } from '../json.ts';
 import { joinParts, replyText } from '../outputs/joined-parts.ts';
 import { summarizeValue, ValueView } from '../outputs/value-view.tsx';
-import { fieldAt, fieldsOf, getAt, initialValue, isObject, problemsOf, setAt, type Field } from '../schema.ts';
+import { fieldAt, fieldsOf, getAt, initialValue, isObject, problemsOf, setAt, withoutDefaults, type Field } from '../schema.ts';
 import { batchOf } from './batch-of.ts';
 import type { Endpoint, EndpointStream, Summary } from './endpoint.ts';
 
 export function predictEndpoint(model: string, version: string, predict: PagePredict): Endpoint {
   const fields = fieldsOf(predict.input);
   const summarize = (value: unknown): Summary => summarizeInput(fields, value);
-  const stream = streamOf(predict);
+  const stream = streamOf(predict, fields);
   const batch = batchOf(fields);
   const listen = listenOf(fields);
   const chat = fields.find((field) => field.kind === 'chat');
@@ -41,7 +41,7 @@ export function predictEndpoint(model: string, version: string, predict: PagePre
     restore: (value) => value,
     empty: () => initialValue(fields),
     problems: (value) => problemsOf(fields, value),
-    body: (value) => formatJson(value),
+    body: (value) => formatJson(withoutDefaults(fields, value)),
     summarize,
     summarizeAnswer: summarizeValue,
     fieldAt: (at, message) => {
@@ -54,18 +54,19 @@ export function predictEndpoint(model: string, version: string, predict: PagePre
 }
 
 /** Models with a task answer whole, and say how long each step took; services may tell their progress. */
-function streamOf({ stream, task, path, part, tokensPath }: PagePredict): EndpointStream | undefined {
+function streamOf({ stream, task, path, part, tokensPath }: PagePredict, fields: readonly Field[]): EndpointStream | undefined {
+  const sent = (value: unknown): unknown => withoutDefaults(fields, value);
   if (stream === 'tokens' && tokensPath !== undefined) {
     return {
       single: false,
       request: (value) => {
-        const { prompt, ...parameters } = isObject(value) ? value : {};
+        const { prompt, ...parameters } = Object(sent(value)) as Record<string, unknown>;
         return { path: tokensPath, body: formatJson({ text_input: writtenText(prompt), parameters }) };
       },
       join: (parts) => ({ text: parts.map((event) => (isObject(event) ? writtenText(event['text_output']) : '')).join('') }),
     };
   }
-  const request = (value: unknown): { path: string; body: string } => ({ path, body: formatJson(value) });
+  const request = (value: unknown): { path: string; body: string } => ({ path, body: formatJson(sent(value)) });
   if (part !== undefined) return { single: false, request, join: joinParts };
   return task === 'service' ? { single: true, request, join: (parts) => parts.at(-1) ?? null } : undefined;
 }
@@ -106,7 +107,11 @@ function summarizeInput(fields: readonly Field[], value: unknown): Summary {
 function summarizeItem(field: Field, item: unknown, fieldCount: number): string {
   if (field.kind === 'audio') return 'Recording';
   if (field.kind === 'file') return Array.isArray(item) ? `${item.length} files` : 'File';
-  if (field.kind === 'table') return Array.isArray(item) ? `${item.length} rows` : '';
+  if (field.kind === 'table') {
+    const rows = Array.isArray(item) ? (item as readonly unknown[]) : [];
+    const first = isObject(rows[0]) ? Object.values(rows[0]).map(writtenText).join(', ').slice(0, 40) : '';
+    return `${first}${first === '' ? '' : ' · '}${rows.length} ${rows.length === 1 ? 'row' : 'rows'}`;
+  }
   if (field.kind === 'chat') return Array.isArray(item) ? writtenText((item as { role: string; content: string }[]).findLast((message) => message.role === 'user')?.content) : '';
   if ((field.kind === 'tags' || field.kind === 'lines') && Array.isArray(item)) return item.map(writtenText).join(', ').slice(0, 60);
   if (typeof item === 'object') return formatJson(item).slice(0, 60);

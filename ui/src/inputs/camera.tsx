@@ -1,4 +1,4 @@
-import { useEffect, useEffectEvent, useRef } from 'react';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
 
 export interface CameraProps {
   /** A JPEG as a data URL. */
@@ -9,6 +9,7 @@ export interface CameraProps {
 /** What the camera sees until a picture is taken; it is switched off when this leaves the page. */
 export function Camera({ onTake, onFail }: CameraProps) {
   const video = useRef<HTMLVideoElement>(null);
+  const [seeing, setSeeing] = useState(false);
   const fail = useEffectEvent(onFail);
 
   useEffect(() => {
@@ -30,7 +31,7 @@ export function Camera({ onTake, onFail }: CameraProps) {
 
   const take = (): void => {
     const source = video.current;
-    if (source === null || source.videoWidth === 0) return;
+    if (source === null) return;
     const canvas = document.createElement('canvas');
     canvas.width = source.videoWidth;
     canvas.height = source.videoHeight;
@@ -40,8 +41,9 @@ export function Camera({ onTake, onFail }: CameraProps) {
 
   return (
     <>
-      <video ref={video} autoPlay muted playsInline aria-label="Camera" />
-      <button type="button" className="button shutter" onClick={take}>Take the picture</button>
+      <video ref={video} autoPlay muted playsInline aria-label="Camera" onLoadedData={() => setSeeing(true)} />
+      {!seeing && <div className="paper-hint" role="status"><span>Opening the camera …</span></div>}
+      <button type="button" className="button shutter" disabled={!seeing} onClick={take}>Take the picture</button>
     </>
   );
 }

@@ -34,6 +34,10 @@ export function ChatControl({ id, value, invalid, describedBy, reply, onChange }
       </div>
       <div className="chat-next">
         <textarea id={id} className="entry" rows={1} placeholder="Write a message; Enter sends it" aria-label="Your message" aria-invalid={invalid} aria-describedby={describedBy || undefined} value={writing ? writtenText(last.content) : ''} onChange={(event) => write(event.target.value)} onKeyDown={press} />
+        {/* The form takes the reset as: stop what is being written. */}
+        {reply === undefined
+          ? <button type="submit" className="button primary icon" aria-label="Send" title="Send"><Icon name="send" /></button>
+          : <button type="reset" className="button icon" aria-label="Stop" title="Stop"><Icon name="stop" size={14} /></button>}
         {said.length > 0 && <button type="button" className="button plain icon" aria-label="Begin anew" title="Begin anew" onClick={() => onChange(undefined)}><Icon name="trash" /></button>}
       </div>
     </div>

@@ -10,13 +10,14 @@ import { parsePastedRow } from './pasted-row.ts';
 import { FieldProblemText } from './problem-text.tsx';
 import { DateControl, JsonControl, LinesControl, SelectControl, SwitchControl, TextControl } from './text-controls.tsx';
 import { TagsControl } from './tags-control.tsx';
+import { fitsInside } from './units.ts';
 
 export interface ControlProps<K extends FieldKind> {
   readonly field: FieldOf<K>;
   readonly id: string;
   readonly value: unknown;
   readonly invalid: boolean;
-  /** Ids of the description and the problem. */
+  /** Ids of the description, what is said beside the title, and the problem. */
   readonly describedBy: string;
   /** Of a conversation: the answer that is being written. */
   readonly reply?: string | undefined;
@@ -110,17 +111,19 @@ function FieldRow({ field, value, problem, reply, onChange, onPaste }: RowProps)
   const id = useId();
   const about = selfExplaining.has(field.kind) ? undefined : field.description;
   const group = groups.has(field.kind);
+  const caption = captionOf(field);
+  const told = [...(about === undefined ? [] : ['about']), ...(caption === '' ? [] : ['caption']), ...(problem === undefined ? [] : ['problem'])];
   const Control = controls[field.kind] as ComponentType<ControlProps<FieldKind>>;
   return (
     <div className="field" data-field={field.path.join('.')} onPaste={onPaste}>
       <div className="field-head">
         {group ? <span className="label" id={`${id}-label`}>{field.title}</span> : <label htmlFor={id} id={`${id}-label`}>{field.title}</label>}
-        <span className="caption">{captionOf(field)}</span>
+        {caption !== '' && <span className="caption" id={`${id}-caption`}>{caption}</span>}
       </div>
       {about !== undefined && <p className="field-about" id={`${id}-about`}>{about}</p>}
       <div className="control" {...(group && field.kind !== 'image' ? { role: 'group', 'aria-labelledby': `${id}-label` } : {})}>
         <Suspense fallback={<div className="control-coming" />}>
-          <Control field={field} id={id} value={value} invalid={problem !== undefined} describedBy={`${about === undefined ? '' : `${id}-about `}${problem === undefined ? '' : `${id}-problem`}`.trim()} reply={reply} onChange={onChange} />
+          <Control field={field} id={id} value={value} invalid={problem !== undefined} describedBy={told.map((part) => `${id}-${part}`).join(' ')} reply={reply} onChange={onChange} />
         </Suspense>
       </div>
       <FieldProblemText id={`${id}-problem`} problem={problem} />
@@ -129,6 +132,9 @@ function FieldRow({ field, value, problem, reply, onChange, onPaste }: RowProps)
 }
 
 function captionOf(field: Field): string {
-  if (field.kind === 'number' && field.low !== undefined && field.high !== undefined) return `${field.low} – ${field.high}`;
-  return field.required && !field.nullable ? '' : 'optional';
+  const optional = field.required && !field.nullable ? '' : 'optional';
+  if (field.kind !== 'number') return optional;
+  const unit = field.unit === undefined || fitsInside(field.unit) ? '' : field.unit;
+  if (field.low !== undefined && field.high !== undefined) return `${field.low} – ${field.high}${unit === '' ? '' : ` ${unit}`}`;
+  return [unit, optional].filter((part) => part !== '').join(' · ');
 }

@@ -1,43 +1,33 @@
 /** An image: drawn, dropped, pasted, chosen or taken. The value is a data URL. */
-import { useEffect, useEffectEvent, useRef, useState } from 'react';
+import { useRef, useState } from 'react';
 import { Icon } from '../icons.tsx';
 import { Camera } from './camera.tsx';
 import { DrawingPaper, type DrawingPaperHandle } from './drawing-paper.tsx';
 import type { ControlProps } from './field-form.tsx';
+import { FileChooser } from './file-chooser.tsx';
 import { readAsDataUrl } from './read-files.ts';
+import { useFileDrop, usePastedFiles } from './use-file-drop.ts';
 
 export function ImageControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'image'>) {
   const chooser = useRef<HTMLInputElement>(null);
   const paper = useRef<DrawingPaperHandle>(null);
-  const [over, setOver] = useState(false);
   const [camera, setCamera] = useState(false);
   const [brush, setBrush] = useState(9);
   const [refused, setRefused] = useState<string>();
   const [unseen, setUnseen] = useState<string>();
   const image = typeof value === 'string' && value !== '' ? value : undefined;
 
-  const take = async (file: File | null | undefined): Promise<void> => {
-    if (file === null || file === undefined) return;
-    if (!file.type.startsWith('image/')) {
-      setRefused(`${file.name} is not an image.`);
-      return;
-    }
-    setRefused(undefined);
+  const take = (files: readonly File[]): boolean => {
+    const file = files.find(({ type }) => type.startsWith('image/'));
+    setRefused(file === undefined ? `${files[0]!.name} is not an image.` : undefined);
+    if (file === undefined) return false;
     setCamera(false);
-    onChange(await readAsDataUrl(file));
+    readAsDataUrl(file).then(onChange, () => setRefused(`${file.name} could not be read.`));
+    return true;
   };
-  // An image pasted anywhere on the page belongs here.
-  const takePasted = useEffectEvent((event: globalThis.ClipboardEvent) => {
-    const file = [...(event.clipboardData?.files ?? [])].find((candidate) => candidate.type.startsWith('image/'));
-    if (file === undefined) return;
-    event.preventDefault();
-    void take(file);
-  });
-  useEffect(() => {
-    const paste = (event: globalThis.ClipboardEvent): void => takePasted(event);
-    document.addEventListener('paste', paste);
-    return () => document.removeEventListener('paste', paste);
-  }, []);
+  const { over, target } = useFileDrop(take);
+  // An image pasted anywhere on the page belongs here; any other file may be another field's.
+  usePastedFiles((files) => files.some(({ type }) => type.startsWith('image/')) && take(files));
 
   const clear = (): void => {
     setRefused(undefined);
@@ -52,16 +42,7 @@ export function ImageControl({ field, id, value, invalid, describedBy, onChange 
         className={`paper${field.draw ? '' : ' drop'}${field.ink === 'white-on-black' ? ' dark-paper' : ''}`}
         data-over={over}
         data-invalid={invalid}
-        onDragOver={(event) => {
-          event.preventDefault();
-          setOver(true);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={(event) => {
-          event.preventDefault();
-          setOver(false);
-          void take(event.dataTransfer.files[0]);
-        }}
+        {...target}
       >
         {camera
           ? <Camera onTake={(taken) => { setCamera(false); onChange(taken); }} onFail={(reason) => { setCamera(false); setRefused(reason); }} />
@@ -90,10 +71,7 @@ export function ImageControl({ field, id, value, invalid, describedBy, onChange 
         {'mediaDevices' in navigator && <button type="button" className="button plain icon" aria-label="Use the camera" title="Camera" aria-pressed={camera} onClick={() => setCamera(!camera)}><Icon name="camera" /></button>}
         <button type="button" className="button plain icon" aria-label="Clear the image" title="Clear" onClick={clear}><Icon name="trash" /></button>
       </div>
-      <input ref={chooser} className="unseen" type="file" accept="image/*" tabIndex={-1} aria-label={`${field.title}: image file`} onChange={(event) => {
-        void take(event.target.files?.[0]);
-        event.target.value = '';
-      }} />
+      <FileChooser ref={chooser} label={`${field.title}: image file`} accept="image/*" onFiles={take} />
       {refused !== undefined && <p className="field-about" role="status">{refused}</p>}
     </div>
   );

@@ -1,9 +1,11 @@
 import { useState, type KeyboardEvent } from 'react';
 import { writtenText } from '../json.ts';
+import { fitsInside } from './units.ts';
 import type { ControlProps } from './field-form.tsx';
 
 export function NumberControl({ field, id, value, invalid, describedBy, onChange }: ControlProps<'number'>) {
   const { low, high, unit } = field;
+  const inside = unit !== undefined && fitsInside(unit) ? unit : undefined;
   const step = field.step ?? niceStep(low, high, field.integer);
   const [typed, setTyped] = useState('');
   // What was typed stands as it is ("5," or "0.10") while it means the value; any other value came from elsewhere.
@@ -40,7 +42,7 @@ export function NumberControl({ field, id, value, invalid, describedBy, onChange
           onChange={(event) => onChange(round(event.target.valueAsNumber, step))}
         />
       )}
-      <div className="with-unit" data-unit={unit} style={unit === undefined ? undefined : ({ '--unit-width': `${unit.length}ch` } as React.CSSProperties)}>
+      <div className="with-unit" data-unit={inside} style={inside === undefined ? undefined : ({ '--unit-width': `${inside.length}ch` } as React.CSSProperties)}>
         <input
           id={id}
           className="entry"
@@ -53,7 +55,7 @@ export function NumberControl({ field, id, value, invalid, describedBy, onChange
           onChange={(event) => type(event.target.value)}
           onKeyDown={nudge}
         />
-        {unit !== undefined && <span className="unit">{unit}</span>}
+        {inside !== undefined && <span className="unit">{inside}</span>}
       </div>
     </div>
   );

@@ -5,6 +5,8 @@ import { writtenText } from '../json.ts';
 import { isObject, readCell, type Column } from '../schema.ts';
 import { parseDelimited, rowsByColumn } from './delimited-text.ts';
 import type { ControlProps } from './field-form.tsx';
+import { FileChooser } from './file-chooser.tsx';
+import { useFileDrop } from './use-file-drop.ts';
 
 /** More rows are kept and sent, not drawn. */
 const mostDrawn = 200;
@@ -15,7 +17,7 @@ export function TableControl({ field, id, value, invalid, describedBy, onChange 
   const { columns } = field;
   const grid = useRef<HTMLTableElement>(null);
   const chooser = useRef<HTMLInputElement>(null);
-  const [over, setOver] = useState(false);
+  const [refused, setRefused] = useState<string>();
   const rows: readonly Row[] = Array.isArray(value) ? value.map((row) => (isObject(row) ? row : {})) : [];
   // One empty row at the end is there to be written into.
   const drawn = rows.length === 0 ? [{}] : rows.slice(0, mostDrawn);
@@ -53,9 +55,13 @@ export function TableControl({ field, id, value, invalid, describedBy, onChange 
     event.stopPropagation();
     place(text.trim(), at, from);
   };
-  const readFile = async (file: File | undefined): Promise<void> => {
-    if (file !== undefined) place(await file.text(), rows.length, 0);
+  const readFile = async ([file]: readonly File[]): Promise<void> => {
+    const text = await file!.text();
+    const isText = !text.includes('\0');
+    setRefused(isText ? undefined : `${file!.name} is no text. Save the sheet as CSV, or copy its cells and paste them.`);
+    if (isText) place(text, rows.length, 0);
   };
+  const { over, target } = useFileDrop((files) => void readFile(files));
   const move = (event: KeyboardEvent, at: number, column: number): void => {
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
     if (step === 0 || event.target instanceof HTMLSelectElement) return;
@@ -66,21 +72,7 @@ export function TableControl({ field, id, value, invalid, describedBy, onChange 
   };
 
   return (
-    <div
-      className="table-field"
-      data-over={over}
-      data-invalid={invalid}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        void readFile(event.dataTransfer.files[0]);
-      }}
-    >
+    <div className="table-field" data-over={over} data-invalid={invalid} {...target}>
       <div className="table-frame" tabIndex={0} role="region" aria-label={`${field.title}: rows`}>
         <table ref={grid} aria-describedby={describedBy || undefined}>
           <thead>
@@ -118,10 +110,8 @@ export function TableControl({ field, id, value, invalid, describedBy, onChange 
         {rows.length > 0 && <button type="button" className="button plain small" onClick={() => publish([])}>Remove all</button>}
         <span className="caption tools-end">{rows.length > mostDrawn ? `${rows.length.toLocaleString('en')} rows; the first ${mostDrawn} are shown` : rows.length === 0 ? 'Or paste cells from a spreadsheet' : `${rows.length} ${rows.length === 1 ? 'row' : 'rows'}`}</span>
       </div>
-      <input ref={chooser} className="unseen" type="file" accept=".csv,.tsv,.txt,text/csv" tabIndex={-1} aria-label={`${field.title}: CSV file`} onChange={(event) => {
-        void readFile(event.target.files?.[0]);
-        event.target.value = '';
-      }} />
+      <FileChooser ref={chooser} label={`${field.title}: CSV file`} accept=".csv,.tsv,.txt,text/csv" onFiles={(files) => void readFile(files)} />
+      {refused !== undefined && <p className="field-about" role="status">{refused}</p>}
     </div>
   );
 }

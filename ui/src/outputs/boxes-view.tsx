@@ -13,6 +13,12 @@ interface Found {
 }
 
 const mostListed = 200;
+/** So many are named in the picture; of more, the one that is pointed at. */
+const mostNamed = 12;
+/** Longer labels stand one below the other. */
+const longestLabel = 24;
+/** More marks are drawn without what is costly. */
+const mostWithHalo = 100;
 
 export function isFoundList(value: JsonValue): boolean {
   return Array.isArray(value) && value.every((item) => foundOf(item as JsonValue, undefined) !== undefined);
@@ -29,6 +35,8 @@ export function BoxesView({ value, schema, input, title }: ViewProps) {
   // Texts differ in every line: colours for kinds would say nothing.
   const kinds = hints.label === 'text' ? categoriesOf(['']) : categoriesOf(all.map(({ label }) => label));
   const found = all.map((each, index) => ({ ...each, index })).filter(({ score }) => (score ?? 1) >= least);
+  const reads = hints.label === 'text';
+  const named = found.filter(({ index }) => chosen === index || (chosen === undefined && !reads && found.length <= mostNamed));
   const styleOf = (label: string) => kinds.get(label) ?? kinds.get('');
   return (
     <div className="found">
@@ -36,7 +44,7 @@ export function BoxesView({ value, schema, input, title }: ViewProps) {
         <div className="marked" style={size === undefined ? undefined : ratioOf(size)}>
           <img src={source} alt="The input" onLoad={(event) => setSize({ width: event.currentTarget.naturalWidth, height: event.currentTarget.naturalHeight })} />
           {size !== undefined && (
-            <svg viewBox={`0 0 ${size.width} ${size.height}`} role="img" aria-label={`${title ?? 'Found'}: ${found.length} marked in the picture`}>
+            <svg viewBox={`0 0 ${size.width} ${size.height}`} data-many={found.length > mostWithHalo} role="img" aria-label={`${title ?? 'Found'}: ${found.length} marked in the picture`}>
               {found.map(({ label, points, index }) => (
                 <g key={index} style={styleOf(label)} className={chosen === index ? 'chosen' : chosen === undefined ? undefined : 'other'} onPointerEnter={() => setChosen(index)} onPointerLeave={() => setChosen(undefined)}>
                   <polygon points={points.map((point) => point.join(',')).join(' ')} />
@@ -44,6 +52,9 @@ export function BoxesView({ value, schema, input, title }: ViewProps) {
               ))}
             </svg>
           )}
+          {size !== undefined && named.map(({ label, points, index }) => (
+            <span key={index} className="mark-tag" aria-hidden="true" style={{ ...styleOf(label), left: `${share(points, 0, size.width)}%`, top: `${share(points, 1, size.height)}%` }}>{label}</span>
+          ))}
         </div>
       )}
       {all.length === 0 && <p className="quiet">Nothing was found.</p>}
@@ -55,7 +66,7 @@ export function BoxesView({ value, schema, input, title }: ViewProps) {
         </label>
       )}
       {all.length > 0 && (
-        <ol className="found-list" aria-label={title ?? 'Found'}>
+        <ol className="found-list" data-long={all.some(({ label }) => label.length > longestLabel)} aria-label={title ?? 'Found'}>
           {found.slice(0, mostListed).map(({ label, score, index }) => (
             <li key={index} style={styleOf(label)} data-chosen={chosen === index} onPointerEnter={() => setChosen(index)} onPointerLeave={() => setChosen(undefined)}>
               <i aria-hidden="true" />
@@ -68,6 +79,11 @@ export function BoxesView({ value, schema, input, title }: ViewProps) {
       {found.length > mostListed && <p className="caption">{found.length - mostListed} more; Download has all.</p>}
     </div>
   );
+}
+
+/** Where a mark begins along an axis, in percent of the picture. */
+function share(points: Found['points'], axis: 0 | 1, size: number): number {
+  return Math.max(0, (Math.min(...points.map((point) => point[axis])) / Math.max(1, size)) * 100);
 }
 
 export function ratioOf({ width, height }: { readonly width: number; readonly height: number }): CSSProperties {

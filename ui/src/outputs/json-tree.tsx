@@ -19,7 +19,7 @@ function Node({ value, name, depth }: { readonly value: JsonValue; readonly name
   }
   return (
     <details open={depth < 2}>
-      <summary>{label}{Array.isArray(value) ? `${entries.length} items` : `${entries.length} members`}</summary>
+      <summary>{label}{entries.length} {Array.isArray(value) ? 'item' : 'member'}{entries.length === 1 ? '' : 's'}</summary>
       <div>
         {entries.slice(0, shownItems).map(([key, item]) => <Node key={key} name={key} value={item} depth={depth + 1} />)}
         {entries.length > shownItems && <div className="json-leaf quiet">… {entries.length - shownItems} more; “JSON” shows all</div>}

@@ -45,7 +45,7 @@ export function areProbabilities(scores: readonly LabelScore[]): boolean {
 }
 
 export function formatScore(score: number, probability: boolean): string {
-  if (!probability) return formatNumber(score);
+  if (!probability) return formatNumber(Number.isInteger(score) ? score : Number(score.toPrecision(4)));
   const percent = score * 100;
   return `${percent >= 99.95 || percent === 0 ? Math.round(percent) : percent >= 0.1 ? percent.toFixed(1) : '<0.1'} %`;
 }

@@ -17,6 +17,7 @@ import { isMaskList, MasksView } from './masks-view.tsx';
 import { isMatrix, isSeries, MatrixView, SeriesView } from './numbers-view.tsx';
 import { ScoreBars } from './score-bars.tsx';
 import { Table, type Cell } from './table.tsx';
+import { TextBox } from './text-box.tsx';
 import { isTimeline } from './timeline.ts';
 import type { ViewProps } from './view.ts';
 
@@ -62,7 +63,7 @@ const byForm: readonly View[] = [
   { matches: (value) => isDataUrl(value, 'video/'), Component: VideoView },
   { matches: (value) => isDataUrl(value), Component: FileView },
   { matches: (value) => typeof value === 'boolean', Component: ({ value }) => <p className="big-number">{value === true ? 'Yes' : 'No'}</p> },
-  { matches: isText, Component: ({ value }) => <p className={writtenText(value).length <= 40 ? 'big-number' : 'text-output'}>{writtenText(value)}</p> },
+  { matches: isText, Component: ShortTextView },
   { matches: isSeries, Component: SeriesView },
   { matches: isMatrix, Component: MatrixView },
   { matches: isRecords, Component: RecordsTable },
@@ -73,9 +74,25 @@ const byForm: readonly View[] = [
 
 export function ValueView({ value, schema: written, ...context }: ViewProps) {
   const schema = resolve(written, written);
-  const hinted = byWidget[hintsOf(schema).widget as OutputWidget];
-  const View = (hinted?.matches(value, schema) === true ? hinted : byForm.find((candidate) => candidate.matches(value, schema)))?.Component;
+  const View = viewOf(value, schema)?.Component;
   return View === undefined ? <JsonTree value={value} /> : <Suspense fallback={<div className="control-coming" />}><View value={value} schema={schema} {...context} /></Suspense>;
+}
+
+function viewOf(value: JsonValue, schema: JsonSchema): View | undefined {
+  const hinted = byWidget[hintsOf(schema).widget as OutputWidget];
+  return hinted?.matches(value, schema) === true ? hinted : byForm.find((candidate) => candidate.matches(value, schema));
+}
+
+/** Whether nothing in it is shown as more than names and values. */
+function isPlain(value: JsonValue, schema: JsonSchema): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'string' || !value.startsWith('data:');
+  const view = viewOf(value, schema);
+  if (view !== undefined && view.Component !== ListView && view.Component !== MembersView) return false;
+  const properties = isObject(schema['properties']) ? schema['properties'] : {};
+  return Object.entries(value).every(([name, member]) => {
+    const inner = Array.isArray(value) ? schema['items'] : properties[name];
+    return isPlain(member as JsonValue, isObject(inner) ? resolve(inner, inner) : {});
+  });
 }
 
 /** `{label: 'setosa', scores: […]}`: the scores say it all. */
@@ -103,21 +120,29 @@ function NumberView({ value, schema }: ViewProps) {
   return <p className="big-number">{formatNumber(value as number | bigint)}{unit !== undefined && <span className="unit">{unit}</span>}</p>;
 }
 
-function TextView({ value }: ViewProps) {
+function TextView({ value, title }: ViewProps) {
   const text = writtenText(value);
-  return text === '' ? <p className="quiet">No text.</p> : <p className="text-output">{text}</p>;
+  return text === '' ? <p className="quiet">No text.</p> : <TextBox text={text} label={title ?? 'Text'} />;
+}
+
+/** A word or two are the answer, and large. */
+function ShortTextView(props: ViewProps) {
+  const text = writtenText(props.value);
+  return text !== '' && text.length <= 40 && !text.includes('\n') ? <p className="big-number">{text}</p> : <TextView {...props} />;
 }
 
 const isScalar = (value: JsonValue): boolean => (typeof value !== 'object' || value === null) && !(typeof value === 'string' && (value.length > 60 || value.startsWith('data:')));
 
 /** What fills the width comes first, then lists; single facts stand together in a line. */
-function MembersView({ value, schema, input }: ViewProps) {
+function MembersView({ value, schema, input, whole }: ViewProps) {
   const properties = isObject(schema['properties']) ? schema['properties'] : {};
   const members = Object.entries(value as Record<string, JsonValue>).map(([name, member]) => {
     const inner = isObject(properties[name]) ? resolve(properties[name], properties[name]) : {};
     return { name, member, inner, title: typeof inner['title'] === 'string' ? inner['title'] : humanize(name), widget: hintsOf(inner).widget as OutputWidget | undefined };
   });
-  const alone = members.every(({ member }) => isScalar(member)) && members.length <= 2;
+  // Far inside, a tree is read more easily than headings below headings.
+  if (whole !== undefined && members.some(({ member }) => typeof member === 'object' && member !== null) && isPlain(value, schema)) return <JsonTree value={value} />;
+  const alone = whole === undefined && members.every(({ member }) => isScalar(member)) && members.length <= 2;
   const facts = alone ? [] : members.filter(({ member, widget }) => isScalar(member) && widget === undefined);
   const pictures = members.filter(({ widget }) => widget !== undefined && drawn.has(widget));
   const others = members.filter((member) => !facts.includes(member) && !pictures.includes(member));
@@ -182,13 +207,14 @@ function isListOfViews(value: JsonValue): boolean {
   return Array.isArray(value) && value.length > 0 && value.length <= mostParts && (value as readonly JsonValue[]).every((item) => typeof item === 'object' ? item !== null : isDataUrl(item));
 }
 
-function ListView({ value, schema, input, title }: ViewProps) {
+function ListView({ value, schema, input, title, whole }: ViewProps) {
   const items = isObject(schema['items']) ? schema['items'] : {};
   const list = value as readonly JsonValue[];
+  if (whole !== undefined && isPlain(value, schema)) return <JsonTree value={value} />;
   return list.map((item, index) => (
     <div className="output-part" key={index}>
       {list.length > 1 && <h4 className="output-name caption">{index + 1}</h4>}
-      <ValueView value={item} schema={items} input={input} title={title === undefined ? undefined : `${title} ${index + 1}`} />
+      <ValueView value={item} schema={items} input={input} whole={value} title={title === undefined ? undefined : `${title} ${index + 1}`} />
     </div>
   ));
 }
@@ -214,5 +240,7 @@ function summarizeList(list: readonly JsonValue[]): string {
   if (list.length === 0) return 'nothing';
   const named = list.map((item) => (isObject(item) ? (item['label'] ?? item['text'] ?? item['item'] ?? item['word']) : undefined)).filter((name) => typeof name === 'string');
   if (named.length === list.length) return `${named.slice(0, 4).join(', ')}${named.length > 4 ? ` and ${named.length - 4} more` : ''}`.slice(0, 100);
+  const rows = list.slice(0, 3).map((item) => (isObject(item) ? Object.values(item).filter((cell) => typeof cell === 'string' || typeof cell === 'number').slice(0, 2).map((cell) => (typeof cell === 'number' ? formatNumber(cell) : cell)).join(' ') : ''));
+  if (rows.every((row) => row !== '' && !row.includes('data:'))) return `${rows.join(', ')}${list.length > 3 ? ` and ${list.length - 3} more` : ''}`.slice(0, 100);
   return list.length === 1 ? '1 item' : `${list.length} items`;
 }
