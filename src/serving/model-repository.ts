@@ -3,17 +3,16 @@
  *
  * Load order: the steps of an ensemble before it. One load at a time per model, a bounded number altogether.
  */
-import { createHash } from 'node:crypto';
 import { isModelportError, ModelportError, toPlainError } from '../errors.ts';
 import { Semaphore } from '../lib/semaphore.ts';
 import type { ModelConfig } from '../model-config.ts';
 import type { Signature } from '../model.ts';
 import type { IndexEntry, LoadRequest, ModelRepository, ServedModel } from '../repository.ts';
 import { loadVersion, type LoadFunctions } from './load-version.ts';
-import { readInlineConfig, type ForeignConfigFormat } from './model-config-file.ts';
-import { findModels, hasNoFile, type FoundModel, type FoundModels } from './model-layout.ts';
+import { findModels, type FoundModel, type FoundModels } from './model-layout.ts';
 import { ModelLifecycle, type LifecycleLog } from './model-lifecycle.ts';
 import { RepositoryPolling } from './repository-polling.ts';
+import { checkModelName, notPolled, requestedModel, type RequestedModelOptions } from './requested-model.ts';
 
 /**
  * `none`: everything is loaded at the start. `explicit`: what is asked for, at the start and by load requests.
@@ -21,18 +20,12 @@ import { RepositoryPolling } from './repository-polling.ts';
  */
 export type ControlMode = 'none' | 'explicit' | 'poll';
 
-export interface FolderModelRepositoryOptions extends LoadFunctions {
+export interface FolderModelRepositoryOptions extends LoadFunctions, RequestedModelOptions {
   /** Model files, model folders, folders of models. */
   readonly paths: readonly string[];
   readonly mode: ControlMode;
   /** In mode `explicit`: what to load at the start; `*` alone: everything. */
   readonly loadModels?: readonly string[];
-  readonly foreignConfigs?: readonly ForeignConfigFormat[];
-  /**
-   * Keeps the files of a load request and gives the folder that they lie in. Without it such requests are refused.
-   * Paths are relative and were checked.
-   */
-  readonly storeFiles?: (model: string, files: ReadonlyMap<string, Uint8Array>) => Promise<string>;
   readonly log?: LifecycleLog;
   /** Models that load at the same time. Default 2. */
   readonly parallelLoads?: number;
@@ -139,7 +132,10 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   async load(name: string, request: LoadRequest = {}): Promise<void> {
     this.#requireExplicit();
     checkModelName(name);
-    const requested = await this.#requestedModel(name, request);
+    const requested = await requestedModel(name, request, this.#options, async () => {
+      await this.#scan();
+      return this.#found.models.get(name);
+    });
     const round = newRound();
     if (requested === undefined) {
       await this.#scan();
@@ -181,50 +177,6 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   #requireExplicit(): void {
     if (this.#options.mode === 'explicit') return;
     throw new ModelportError('UNAVAILABLE', `explicit model load / unload is not allowed if polling is enabled: the server runs with --model-control-mode ${this.#options.mode}; restart it with explicit`);
-  }
-
-  /** The model of a load request that brings its own config or files; undefined where it brings none. */
-  async #requestedModel(name: string, request: LoadRequest): Promise<{ readonly model: FoundModel; readonly source: string } | undefined> {
-    const foreign = this.#options.foreignConfigs ?? [];
-    const files = request.files ?? new Map<string, Uint8Array>();
-    if (request.config === undefined) {
-      if (files.size > 0) throw new ModelportError('INVALID_REQUEST', "Load parameter 'config' must be specified for model file override", { at: 'parameters.config' });
-      return undefined;
-    }
-    const reading = readInlineConfig(request.config, foreign);
-    if (reading.config.name !== undefined && reading.config.name !== name) {
-      throw new ModelportError('INVALID_CONFIG', `unexpected directory name '${name}' for model '${reading.config.name}', directory name must equal model name (${reading.source})`, { at: 'parameters.config' });
-    }
-    if (reading.config.ensemble === undefined && hasNoFile(reading.config, this.#options.formats)) {
-      throw new ModelportError('FORBIDDEN', `a load request may not bring a model of the format '${reading.config.format}': where this server connects to is said in its own files`, { at: 'parameters.config' });
-    }
-    if (reading.config.files !== undefined || (reading.config.file !== undefined && this.#options.isReference?.(reading.config.file) === true)) {
-      throw new ModelportError('FORBIDDEN', 'a load request may not have files fetched: where models come from is said in the files of this server', { at: 'parameters.config' });
-    }
-    const hash = createHash('sha256').update(request.config);
-    let found: FoundModel | undefined;
-    if (files.size > 0) {
-      if (this.#options.storeFiles === undefined) throw new ModelportError('UNSUPPORTED', 'this server keeps no files of load requests');
-      for (const [path, bytes] of files) {
-        checkFilePath(path);
-        hash.update(`\0${path}\0${bytes.byteLength}\0`).update(bytes);
-      }
-      const directory = await this.#options.storeFiles(name, files);
-      const inside = await findModels([directory], { formats: this.#options.formats, foreignConfigs: [] });
-      // The folder's name is of the store's making, and so is the model's that was found in it.
-      const [only] = inside.models.values();
-      if (only !== undefined) found = { ...only, name };
-      else if (reading.config.ensemble !== undefined) found = { name, directory, place: directory, versions: [{ version: '1', directory, fingerprint: '' }], fingerprint: '' };
-    } else {
-      await this.#scan();
-      found = this.#found.models.get(name);
-    }
-    if (found === undefined) throw notPolled(name);
-    // What was wrong with the config beside the model no longer matters.
-    const { problem, config: _replaced, ...rest } = found;
-    const versions = found.versions.length === 0 && reading.config.ensemble !== undefined ? [{ version: '1', directory: found.directory, fingerprint: '' }] : found.versions;
-    const model = { ...rest, versions, config: reading, ...(problem === undefined || problem.code === 'INVALID_CONFIG' ? {} : { problem }) };
-    return { model, source: hash.digest('hex') };
   }
 
   async #scan(): Promise<void> {
@@ -390,31 +342,10 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   }
 }
 
-function notPolled(name: string): ModelportError {
-  return new ModelportError('NOT_FOUND', `failed to load '${name}', failed to poll from model repository`);
-}
-
 function nothingFound(paths: readonly string[], { formats }: LoadFunctions): ModelportError {
   const [format] = formats;
   const expected = format === undefined ? 'a model' : `${format.defaultFiles[0]}, *${format.extensions[0]}, <name>/${format.defaultFiles[0]} or <name>/<version>/${format.defaultFiles[0]}`;
   return new ModelportError('INVALID_USAGE', `no model in ${paths.join(', ')}: expected ${expected}`, { at: paths[0] ?? '' });
-}
-
-/** What a file system takes as the name of a folder. */
-const maximumNameLength = 255;
-
-function checkModelName(name: string): void {
-  const trimmed = name.trim();
-  if (trimmed === '') throw new ModelportError('INVALID_REQUEST', 'Model name cannot be empty. Please enter a valid name to deploy.');
-  if (name.length > maximumNameLength || /\p{Cc}/u.test(name)) throw new ModelportError('INVALID_REQUEST', `invalid model name ${JSON.stringify(name.slice(0, 80))}: a name has at most ${maximumNameLength} characters and none that control a terminal`);
-  if (trimmed === '..' || /[/\\\0]/.test(trimmed)) throw new ModelportError('INVALID_REQUEST', `invalid model name '${name}', model name must not contain path traversal characters`);
-}
-
-function checkFilePath(path: string): void {
-  const parts = path.split('/');
-  if (path === '' || path.length > 1000 || /[\\\0]/.test(path) || parts.some((part) => part === '' || part === '.' || part === '..')) {
-    throw new ModelportError('INVALID_REQUEST', `Invalid file parameter 'file:${path}': it must stay within model directory, like file:1/model.onnx`, { at: `parameters.file:${path}` });
-  }
 }
 
 function asModelportError(error: unknown): ModelportError {
