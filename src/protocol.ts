@@ -26,6 +26,7 @@ export interface HttpRequest {
 export interface HttpResponse {
   /** 200 where absent. */
   readonly status?: number;
+  /** Of a stream read when its first part is there: a getter may tell what is known then. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Parts are sent one after the other; an iterable is streamed, and the Call is cancelled when the client leaves it. */
   readonly body?: string | Uint8Array | readonly Uint8Array[] | AsyncIterable<string | Uint8Array>;

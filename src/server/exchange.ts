@@ -126,7 +126,7 @@ export function createExchangeHandler(options: ExchangeOptions): ExchangeHandler
     if (exchange.finished) return;
     const { headers } = exchange.head;
     const origin = headers['origin'] as string | undefined;
-    const allowed = origin !== undefined && guard.allowsOrigin(origin) ? { ...response, headers: { ...response.headers, 'access-control-allow-origin': origin, vary: 'Origin' } } : response;
+    const allowed = origin !== undefined && guard.allowsOrigin(origin) ? allowing(response, origin) : response;
     const sent = respond(exchange.head, exchange.reply, allowed);
     if (sent === undefined) {
       finish(exchange, response.status ?? 200, error);
@@ -235,4 +235,16 @@ export function parseTraceparent(header: string, state?: string): TraceContext |
   const match = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/.exec(header);
   if (match === null || header.startsWith('ff') || /^0+$/.test(match[1]!) || /^0+$/.test(match[2]!)) return undefined;
   return { traceId: match[1]!, spanId: match[2]!, sampled: (parseInt(match[3]!, 16) & 1) === 1, ...(state === undefined ? {} : { state: state.slice(0, 512) }) };
+}
+
+/** Headers of a stream are read when its first part is there. */
+function allowing(response: HttpResponse, origin: string): HttpResponse {
+  return {
+    ...(response.status === undefined ? {} : { status: response.status }),
+    ...(response.body === undefined ? {} : { body: response.body }),
+    ...(response.compress === undefined ? {} : { compress: response.compress }),
+    get headers() {
+      return { ...response.headers, 'access-control-allow-origin': origin, vary: 'Origin' };
+    },
+  };
 }

@@ -5,6 +5,7 @@ import { AsyncQueue } from '../../lib/async-queue.ts';
 import { joinReady } from '../../lib/join-ready.ts';
 import { sseMessage } from '../../lib/server-sent-events.ts';
 import type { HttpRequest, HttpResponse } from '../../protocol.ts';
+import { timingHeaders } from '../../timing-headers.ts';
 import { plain } from '../json/plain.ts';
 
 export type StreamFormat = 'events' | 'lines';
@@ -31,7 +32,10 @@ export function streamAnswer(endpoint: Endpoint, value: unknown, call: Call, for
   const parts = endpoint.predictStream === undefined ? wholeAnswer(endpoint, value, call) : endpoint.predictStream(value, call);
   const contentType = format === 'events' ? 'text/event-stream; charset=utf-8' : 'application/x-ndjson; charset=utf-8';
   return {
-    headers: { 'content-type': contentType, 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+    // Asked for when the first part is there.
+    get headers() {
+      return { 'content-type': contentType, 'cache-control': 'no-store', 'x-accel-buffering': 'no', ...timingHeaders(call, 'first') };
+    },
     body: joinReady(format === 'events' ? asEvents(parts, call, errorBody) : asLines(parts)),
     compress: false,
   };

@@ -4,6 +4,7 @@ import { asEndpoint, type Endpoint } from '../../endpoint.ts';
 import { isModelportError, ModelportError } from '../../errors.ts';
 import type { JsonSchema } from '../../model.ts';
 import type { HttpRequest, HttpResponse, Operation, Protocol, ProtocolContext, Route } from '../../protocol.ts';
+import { timingHeaders } from '../../timing-headers.ts';
 import { acceptedStream, acceptsOnlyJson, streamAnswer } from './answer-stream.ts';
 import { describeEndpoint } from './describe-endpoint.ts';
 import { endpointErrorResponse, locateProblems } from './endpoint-errors.ts';
@@ -50,7 +51,9 @@ async function answer(endpoint: Endpoint, plan: EndpointPlan, request: HttpReque
   }
   // A file is an answer of its own.
   if (value instanceof Uint8Array) return { status, headers: { 'content-type': mediaTypeOf(value, output) }, body: value };
-  return { status, headers: jsonHeaders, body: JSON.stringify(value, plain) ?? 'null' };
+  // Only people who look at a page want to know, and the headers take as long as a quick handler.
+  const headers = request.headers['sec-fetch-site'] === undefined ? jsonHeaders : { ...jsonHeaders, ...timingHeaders(call) };
+  return { status, headers, body: JSON.stringify(value, plain) ?? 'null' };
 }
 
 function mediaTypeOf(value: Uint8Array & { readonly mediaType?: string }, { contentMediaType }: JsonSchema): string {
@@ -63,7 +66,10 @@ function locatedStream(endpoint: Endpoint, plan: EndpointPlan, read: EndpointReq
   const response = streamAnswer(endpoint, read.value, call, format, errorBody);
   const body = response.body as AsyncIterable<string>;
   return {
-    ...response,
+    compress: false,
+    get headers() {
+      return response.headers!;
+    },
     status,
     body: {
       [Symbol.asyncIterator]() {
