@@ -2,6 +2,7 @@
 import { isModelportError, ModelportError } from '../errors.ts';
 import type { Log } from '../observability/log.ts';
 import type { ModelRepository } from '../repository.ts';
+import type { Service } from '../service/definition.ts';
 import type { FolderModelRepository, LoadFailure } from '../serving/model-repository.ts';
 import { createRepository } from './compose.ts';
 import { isServiceFile, toServiceFile } from './is-service-file.ts';
@@ -33,8 +34,20 @@ export async function createServedRepository(given: readonly string[], flags: Se
   const loaded = await loadServiceFiles(serviceFiles);
   const found = await findServiceModels(loaded.services, modelPaths);
   const all = [...modelPaths, ...found.paths];
-  const models = all.length === 0 ? undefined : createModels(all, flags, resources, log);
-  const services = new ServiceRepository(models, { host: (repository) => createServiceHost(repository, found.names, log) });
+  // A file that is watched may name models later.
+  const models = all.length === 0 && !flags.watch ? undefined : createModels(all, flags, resources, log);
+  const names = new Map(found.names);
+  const services = new ServiceRepository(models, { host: (repository) => createServiceHost(repository, names, log) });
+  let served = all;
+  /** Serves the models that services name newly. */
+  const addModels = async (named: readonly Service[]): Promise<void> => {
+    const more = await findServiceModels(named, served);
+    if (more.paths.length > 0) {
+      await models!.add(more.paths);
+      served = [...served, ...more.paths];
+    }
+    for (const [path, name] of more.names) names.set(path, name);
+  };
   let watch: Disposable | undefined;
   let survival: Disposable | undefined;
   return {
@@ -50,7 +63,7 @@ export async function createServedRepository(given: readonly string[], flags: Se
         throw new ModelportError('INVALID_CONFIG', `a service did not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
       }
       survival = surviveServices(log);
-      if (flags.watch) watch = watchServiceFiles(serviceFiles, loaded, services, found.names, log);
+      if (flags.watch) watch = watchServiceFiles(serviceFiles, loaded, services, addModels, log);
       return failures;
     },
     async [Symbol.asyncDispose]() {

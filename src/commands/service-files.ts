@@ -1,7 +1,7 @@
 /** The service files of one server: loaded together, and again when one of them is saved. */
-import { dirname, isAbsolute } from 'node:path';
+import { dirname } from 'node:path';
 import { stat } from 'node:fs/promises';
-import { isModelportError, ModelportError } from '../errors.ts';
+import { isModelportError } from '../errors.ts';
 import type { Log } from '../observability/log.ts';
 import { FolderWatch } from '../serving/watch-folders.ts';
 import type { Service } from '../service/definition.ts';
@@ -29,8 +29,8 @@ export async function loadServiceFiles(paths: readonly string[]): Promise<Servic
   return { services, files: [...files] };
 }
 
-/** Loads anew after each save. What does not load is said, and the services before go on. */
-export function watchServiceFiles(paths: readonly string[], loaded: ServiceFiles, repository: ServiceRepository, modelNames: ReadonlyMap<string, string>, log: Log): Disposable {
+/** Loads anew after each save, and with `addModels` the models that are named newly. What does not load is said, and the services before go on. */
+export function watchServiceFiles(paths: readonly string[], loaded: ServiceFiles, repository: ServiceRepository, addModels: (services: readonly Service[]) => Promise<void>, log: Log): Disposable {
   let files = loaded.files;
   let seen: Promise<string> = fingerprint(files);
   let running: Promise<void> = Promise.resolve();
@@ -42,7 +42,7 @@ export function watchServiceFiles(paths: readonly string[], loaded: ServiceFiles
     try {
       const next = await loadServiceFiles(paths);
       files = next.files;
-      requireKnownModels(next.services, modelNames);
+      await addModels(next.services);
       await repository.replace(next.services);
       log.info({ ms: Math.round(performance.now() - startedAtMs) }, `reloaded ${paths.join(', ')}`);
     } catch (error) {
@@ -57,14 +57,6 @@ export function watchServiceFiles(paths: readonly string[], loaded: ServiceFiles
   });
   watch.watch(folders(files));
   return watch;
-}
-
-function requireKnownModels(services: readonly Service[], modelNames: ReadonlyMap<string, string>): void {
-  for (const service of services) {
-    for (const [name, source] of Object.entries(service.models)) {
-      if (isAbsolute(source) && !modelNames.has(source)) throw new ModelportError('INVALID_CONFIG', `${service.definedAt ?? ''}: models.${name} is new: start the server again to load ${source}`);
-    }
-  }
 }
 
 function folders(files: readonly string[]): string[] {

@@ -12,7 +12,7 @@ export function createServiceHost(repository: ModelRepository, modelNames: Reado
     lookup: (name) => repository.get(name).model,
     nameOf(path) {
       const name = modelNames.get(path);
-      if (name === undefined) throw new ModelportError('UNAVAILABLE', `the model ${path} is not loaded: the server has to be started again to load models that a service names newly`);
+      if (name === undefined) throw new ModelportError('UNAVAILABLE', `the model ${path} is not loaded`);
       return name;
     },
     batch: batchValues,

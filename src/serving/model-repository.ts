@@ -55,6 +55,7 @@ const newRound = (): LoadRound => ({ loads: new Map(), changed: new Set() });
 export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   readonly #options: FolderModelRepositoryOptions;
   readonly #models = new Map<string, ModelLifecycle>();
+  #paths: readonly string[];
   readonly #loads: Semaphore;
   readonly #listeners = new Set<() => void>();
   #found: FoundModels = { models: new Map(), directories: [] };
@@ -64,6 +65,7 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
 
   constructor(options: FolderModelRepositoryOptions) {
     this.#options = options;
+    this.#paths = options.paths;
     this.#loads = new Semaphore(options.parallelLoads ?? 2);
   }
 
@@ -72,14 +74,15 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
    * `INVALID_USAGE` or `CONFLICT` where the paths themselves are at fault: unreadable, without models, two of one name.
    */
   async start(): Promise<readonly LoadFailure[]> {
-    const { mode, loadModels = [], paths } = this.#options;
+    const { mode, loadModels = [] } = this.#options;
+    const paths = this.#paths;
     if (loadModels.includes('*') && loadModels.length > 1) {
       throw new ModelportError('INVALID_USAGE', "Wildcard model name '*' must be the ONLY startup model if specified at all.", { at: '--load-model' });
     }
     if (loadModels.length > 0 && mode !== 'explicit') throw new ModelportError('INVALID_USAGE', `--load-model needs --model-control-mode explicit; in mode '${mode}' every model is loaded`, { at: '--load-model' });
     await this.#scan();
     for (const { problem } of this.#found.models.values()) if (problem?.code === 'CONFLICT') throw problem;
-    if (this.#found.models.size === 0 && mode === 'none') throw nothingFound(paths, this.#options);
+    if (this.#found.models.size === 0 && mode === 'none' && paths.length > 0) throw nothingFound(paths, this.#options);
     const names = mode === 'explicit' && !loadModels.includes('*') ? loadModels : [...this.#found.models.keys()];
     const round = newRound();
     const results = await Promise.all(names.map(async (name): Promise<LoadFailure | undefined> => {
@@ -98,6 +101,28 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
     this.#started = true;
     this.#changed();
     return results.filter((failure) => failure !== undefined);
+  }
+
+  /** Serves the models of more paths, too, whatever the mode. Rejects, and serves what it did before, where one of them does not load. */
+  async add(paths: readonly string[]): Promise<void> {
+    const layout = { formats: this.#options.formats, foreignConfigs: this.#options.foreignConfigs ?? [] };
+    const names = [...(await findModels(paths, layout)).models.keys()].filter((name) => this.#models.get(name)?.latest === undefined);
+    const before = this.#paths;
+    this.#paths = [...before, ...paths];
+    const round = newRound();
+    try {
+      await this.#scan();
+      for (const { problem } of this.#found.models.values()) if (problem?.code === 'CONFLICT') throw problem;
+      for (const name of names) await this.#loadFound(name, round, []);
+    } catch (error) {
+      this.#paths = before;
+      for (const name of round.loads.keys()) await this.#models.get(name)?.unload();
+      await this.#scan();
+      throw asModelportError(error);
+    }
+    for (const name of names) this.#lifecycle(name).wanted = true;
+    await this.#reloadDependents(round);
+    this.#changed();
   }
 
   get(name: string, version?: string): ServedModel {
@@ -180,7 +205,7 @@ export class FolderModelRepository implements ModelRepository, AsyncDisposable {
   }
 
   async #scan(): Promise<void> {
-    this.#found = await findModels(this.#options.paths, { formats: this.#options.formats, foreignConfigs: this.#options.foreignConfigs ?? [] });
+    this.#found = await findModels(this.#paths, { formats: this.#options.formats, foreignConfigs: this.#options.foreignConfigs ?? [] });
     for (const name of this.#found.models.keys()) this.#lifecycle(name);
     // A model that neither serves nor is there any more is forgotten.
     for (const [name, model] of this.#models) {

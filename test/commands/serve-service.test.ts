@@ -100,6 +100,54 @@ export default defineService({ name: 'app', endpoints: {
   await server.stop();
 });
 
+test('--watch loads models that a saved file names newly, and goes on as before where one of them is none', async () => {
+  const source = (models: string, body: string): string => `import { defineService } from 'modelport';
+export default defineService({ name: 'app', models: { ${models} }, endpoints: (endpoint) => ({ ask: endpoint({ handler: async (_input, { models }) => ${body} }) }) });`;
+  const iris = `iris: ${JSON.stringify(join(root, 'examples/models/iris'))}`;
+  const fuel = `fuel: ${JSON.stringify(join(root, 'examples/models/fuel'))}`;
+  const classify = '(await models.iris({ sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 })).label';
+  const app = write('growing.ts', source('', "'nothing'"));
+  const server = await startModelport({ arguments: [app, '--watch'] });
+  const ask = async (): Promise<unknown> => (await post(`${server.url}/app/ask`, {})).body;
+  expect(await ask()).toBe('nothing');
+  writeFileSync(app, source(iris, classify));
+  await expect.poll(ask, { timeout: 20_000 }).toBe('setosa');
+  writeFileSync(join(folder, 'damaged.onnx'), 'no model');
+  writeFileSync(app, source(`${iris}, broken: './damaged.onnx'`, "'broken'"));
+  await expect.poll(() => server.output(), { timeout: 20_000 }).toMatch(/not reloaded, what was served before goes on: .*damaged/);
+  expect(await ask()).toBe('setosa');
+  writeFileSync(app, source(`${iris}, ${fuel}`, `[${classify}, Object.keys(await models.fuel({ cylinders: 8, displacement: 307, horsepower: 130, weight: 3504, acceleration: 12, year: 1970, origin: 'USA' })).length > 0]`));
+  await expect.poll(ask, { timeout: 20_000 }).toEqual(['setosa', true]);
+  expect((await post(`${server.url}/models/fuel/predict`, { cylinders: 8, displacement: 307, horsepower: 130, weight: 3504, acceleration: 12, year: 1970, origin: 'USA' })).status).toBe(200);
+  expect((await fetch(`${server.url}/v2/health/ready`)).status).toBe(200);
+  await server.stop();
+});
+
+test('answers of services tell where the time went: streams with their first part, others to browsers', async () => {
+  const app = write(
+    'timed.ts',
+    `import { defineService, endpoint, z } from 'modelport';
+export default defineService({ name: 'app', endpoints: {
+  say: endpoint({ output: z.string(), async *handler() { await new Promise((resolve) => setTimeout(resolve, 60)); yield 'a'; yield 'b'; } }),
+  one: endpoint({ output: z.number(), handler: () => 1 }),
+} });`,
+  );
+  const server = await startModelport({ arguments: [app, '--cors-origin', 'http://page.example'] });
+  const timingOf = async (path: string, headers: Readonly<Record<string, string>> = {}): Promise<string | null> => {
+    const response = await fetch(`${server.url}${path}`, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json', ...headers } });
+    await response.text();
+    expect(response.status).toBe(200);
+    return response.headers.get('server-timing');
+  };
+  for (const [path, headers] of [['/app/say', {}], ['/models/app.say/predict', { accept: 'text/event-stream' }], ['/app/say', { origin: 'http://page.example' }]] as const) {
+    // The handler waited before its first part; timers may fire a millisecond early.
+    expect(Number(/first;dur=([\d.]+)/.exec((await timingOf(path, headers)) ?? '')?.[1])).toBeGreaterThan(58);
+  }
+  expect(await timingOf('/app/one', { 'sec-fetch-site': 'same-origin' })).toMatch(/total;dur=/);
+  expect(await timingOf('/app/one')).toBe(null);
+  await server.stop();
+});
+
 test('what a handler forgets to catch is logged with its line, and the server goes on', async () => {
   const app = write(
     'careless.ts',
