@@ -26,6 +26,7 @@ export function readTensors(path) {
  */
 export async function compareFile(importer, file, tensorsFile, batches, options = {}, isOperator = false) {
   const directory = mkdtempSync(join(tmpdir(), 'modelport-parity-'));
+  let session;
   try {
     const begin = performance.now();
     let artifact;
@@ -36,7 +37,6 @@ export async function compareFile(importer, file, tensorsFile, batches, options 
       return { verdict: 'failed', detail: `import: ${error.stack?.split('\n').slice(0, 3).join(' ')}` };
     }
     const importMs = Math.round(performance.now() - begin);
-    let session;
     try {
       session = await onnxruntime.InferenceSession.create(join(directory, artifact.main), { intraOpNumThreads: 1, logSeverityLevel: 3 });
     } catch (error) {
@@ -73,6 +73,8 @@ export async function compareFile(importer, file, tensorsFile, batches, options 
     }
     return { verdict: 'agrees', noise: worst, importMs, ...(detail === undefined ? {} : { detail }) };
   } finally {
+    // Gigabytes, of which the collector of garbage knows nothing.
+    await session?.release();
     rmSync(directory, { recursive: true, force: true });
   }
 }

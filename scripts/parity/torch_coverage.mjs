@@ -16,7 +16,8 @@ export function writeCoverage(cases, file, frontEnd, introduction = '') {
     `# What is imported from ${frontEnd}
 
 ${introduction}Models made by the real frameworks with random weights, saved, imported, run at two batch sizes from one import, and compared with PyTorch: numbers are within the noise of
-float32 (PyTorch in float64 is the measure), whole numbers are equal, and so is the place of the largest. \`no export\` is what PyTorch itself could not save.
+float32 (PyTorch in float64 is the measure), whole numbers are equal, and so is the place of the largest. \`no export\` is what PyTorch itself could not save. torchvision's models
+get pictures of 64 pixels a side where they take any size; timm's, a small entry of each of its modules, those of their own size, or of 128 pixels where they take any.
 
 | group | models | agree | refused by name | failed | no export | WRONG |
 |---|---|---|---|---|---|---|

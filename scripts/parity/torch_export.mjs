@@ -5,7 +5,7 @@
  * Results: scripts/parity/results/torch-export.json and docs/torch-export-coverage.md.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -20,6 +20,7 @@ const byOperator = process.argv.includes('--operators');
 const resultsFile = new URL(byOperator ? 'results/torch-operators.json' : 'results/torch-export.json', import.meta.url);
 const folder = join(tmpdir(), `modelport-parity-torch-export-${process.pid}`);
 mkdirSync(folder, { recursive: true });
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const results = existsSync(resultsFile) ? JSON.parse(readFileSync(resultsFile, 'utf8')) : { cases: {} };
 const done = new Set(Object.keys(results.cases).filter((name) => !(again && new RegExp(pattern).test(name))));
 
