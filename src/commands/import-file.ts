@@ -1,17 +1,19 @@
 /** Imports one file into a folder that `serve` takes. */
-import { existsSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import type { Artifact } from '../artifact.ts';
 import { Call } from '../call.ts';
-import { ModelportError } from '../errors.ts';
+import { isModelportError, ModelportError } from '../errors.ts';
+import { describeContent, readStart } from '../file-content.ts';
 import type { ImportOptions } from '../importer.ts';
 import { importers } from '../importers/index.ts';
+import { withUnfinishedFile } from '../lib/unfinished-files.ts';
 import type { Dimension } from '../model.ts';
+import { looksLikeOnnx } from '../onnx/looks-like-onnx.ts';
 import { readOnnxFacts } from '../onnx/onnx-facts.ts';
 import onnxRuntime from '../runtimes/onnx/onnx-runtime.ts';
-import { describeContent, readStart } from '../serving/file-content.ts';
 import type { Tensors } from '../tensor.ts';
 import { compareTensors, matchTensors, readSampleFile, type Difference } from './sample-tensors.ts';
 
@@ -54,41 +56,102 @@ export async function importFile(file: string, folder: string, options: ImportFi
   const config = join(target, 'model.yaml');
   const there = [model, config].find((written) => existsSync(written));
   if (there !== undefined && !overwrite) throw new ModelportError('INVALID_USAGE', `${there} is there already: choose another folder, or write over it with --force`, { at: there });
-  await mkdir(target, { recursive: true });
-  const place = await mkdtemp(join(target, '.import-'));
-  try {
-    const imported = await importer.import({ format: importer.name, directory: dirname(path), main: basename(path), files: [], metadata: {} }, place, { ...given, ...(inputs === undefined ? {} : { inputs }) });
-    const tried = tensors === undefined ? {} : await tryModel(imported, tensors, sample!, wanted, expected);
-    const facts = readOnnxFacts(imported);
-    const labelled = facts.signature.outputs.filter((output) => output.labels !== undefined);
-    const text = stringify({
-      description: `${facts.description === '' ? importer.name : facts.description}, imported from ${basename(path)}.`,
-      ...(labelled.length === 0 ? {} : { outputs: labelled.map(({ name, labels }) => ({ name, labels })) }),
-    });
-    await writeFile(join(place, 'model.yaml'), text);
-    // Weights first, so that the model never stands without them.
-    for (const { path: written } of imported.files.toReversed()) {
-      await mkdir(dirname(join(target, written)), { recursive: true });
-      await rename(join(place, written), join(target, written));
+  const place = await makePlace(target, folder);
+  return await withUnfinishedFile(place, async () => {
+    try {
+      const imported = await importer.import({ format: importer.name, directory: dirname(path), main: basename(path), files: [], metadata: {} }, place, { ...given, ...(inputs === undefined ? {} : { inputs }) });
+      const tried = tensors === undefined ? {} : await tryModel(imported, tensors, sample!, wanted, expected);
+      const facts = readOnnxFacts(imported);
+      const labelled = facts.signature.outputs.filter((output) => output.labels !== undefined);
+      const text = stringify({
+        description: `${facts.description === '' ? importer.name : facts.description}, imported from ${basename(path)}.`,
+        ...(labelled.length === 0 ? {} : { outputs: labelled.map(({ name, labels }) => ({ name, labels })) }),
+      });
+      await writeFile(join(place, 'model.yaml'), text);
+      await moveInto(target, place, imported.files.map((written) => written.path));
+      return { model, config, importer: importer.name, ...tried };
+    } catch (error) {
+      throw unwritable(error, folder, place);
+    } finally {
+      await rm(place, { recursive: true, force: true });
     }
-    await rename(join(place, 'model.yaml'), config);
-    return { model, config, importer: importer.name, ...tried };
-  } finally {
-    await rm(place, { recursive: true, force: true });
+  });
+}
+
+const placePrefix = '.import-';
+
+/** A hidden folder beside where the files will be, so that moving them is renaming. What killed imports left there is taken away. */
+async function makePlace(target: string, folder: string): Promise<string> {
+  try {
+    await mkdir(target, { recursive: true });
+    for (const name of await readdir(target)) {
+      const writer = name.startsWith(placePrefix) ? Number(/^\d+(?=-)/.exec(name.slice(placePrefix.length))?.[0]) : Number.NaN;
+      if (writer > 0 && writer !== process.pid && !isAlive(writer)) await rm(join(target, name), { recursive: true, force: true });
+    }
+    return await mkdtemp(join(target, `${placePrefix}${process.pid}-`));
+  } catch (error) {
+    throw unwritable(error, folder);
   }
 }
 
+function isAlive(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** The first of `files` is the model. It comes after its weights, so that it never stands without them or beside those of another model. */
+async function moveInto(target: string, place: string, files: readonly string[]): Promise<void> {
+  if (files.length > 1) await rm(join(target, files[0]!), { force: true });
+  for (const written of files.toReversed()) {
+    await mkdir(dirname(join(target, written)), { recursive: true });
+    await rename(join(place, written), join(target, written));
+  }
+  await rename(join(place, 'model.yaml'), join(target, 'model.yaml'));
+}
+
+/** Errors of the file system, as what a person can do something about. */
+function unwritable(error: unknown, folder: string, place = folder): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (isModelportError(error) && message.includes(place)) return new ModelportError(error.code, message.replaceAll(place, folder), { at: folder, cause: error });
+  if (isModelportError(error) || code === undefined || !/^E[A-Z]+$/.test(code)) return error;
+  const reasons: Readonly<Record<string, string>> = { ENOSPC: 'the disk is full', EDQUOT: 'the disk quota is used up', EACCES: 'permission denied', EPERM: 'permission denied', EROFS: 'the file system is read-only', EEXIST: 'it is a file', ENOTDIR: 'a part of the path is a file' };
+  return new ModelportError('INVALID_USAGE', `${folder} cannot be written: ${reasons[code] ?? message}`, { at: folder, cause: error });
+}
+
 async function importerOf(path: string, file: string): Promise<Awaited<ReturnType<(typeof importers)[number]['load']>> & { readonly declaresInputs: boolean }> {
-  if (!existsSync(path)) throw new ModelportError('INVALID_USAGE', `${file}: there is no such file`, { at: file });
-  const status = statSync(path);
-  if (!status.isFile()) throw new ModelportError('INVALID_USAGE', `${file} is a folder: name a model file`, { at: file });
-  const start = await readStart(path, startBytes);
+  const start = await beginningOf(path, file);
+  const { size } = statSync(path);
   for (const known of importers) {
     const importer = await known.load();
-    if (importer.accepts(start, status.size)) return { ...importer, declaresInputs: known.declaresInputs === true };
+    if (importer.accepts(start, size)) return { ...importer, declaresInputs: known.declaresInputs === true };
   }
-  const what = describeContent(start);
-  throw new ModelportError('INVALID_MODEL', `${file} is none of the kinds that are imported (${importers.map(({ name }) => name).join(', ')})${what === undefined ? '' : `: it is ${what}`}`, { at: file });
+  if (looksLikeOnnx(start, size)) throw new ModelportError('INVALID_MODEL', `${file} is an ONNX model already: serve it as it is`, { at: file });
+  const frameworks = [...new Set(importers.map(({ framework }) => framework))].join(', ');
+  throw new ModelportError('INVALID_MODEL', `${file} is not imported: it is ${describeContent(start) ?? 'in a format that is not known here'}. Files of these are imported: ${frameworks}`, { at: file });
+}
+
+async function beginningOf(path: string, file: string): Promise<Uint8Array> {
+  try {
+    if (statSync(path).isDirectory()) throw new ModelportError('INVALID_USAGE', `${file} is a folder: ${whatToName(file, readdirSync(path))}`, { at: file });
+    return await readStart(path, startBytes);
+  } catch (error) {
+    if (isModelportError(error)) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' || code === 'ENOTDIR' ? 'there is no such file' : code === 'EACCES' || code === 'EPERM' ? 'it cannot be read: permission denied' : `it cannot be read: ${message}`;
+    throw new ModelportError('INVALID_USAGE', `${file}: ${reason}`, { at: file, cause: error });
+  }
+}
+
+function whatToName(folder: string, names: readonly string[]): string {
+  if (names.includes('saved_model.pb')) return 'a SavedModel of TensorFlow, which is not imported: write it as ONNX with python -m tf2onnx.convert --saved-model FOLDER --output model.onnx';
+  const endings = new Set(importers.flatMap(({ extensions }) => extensions));
+  const defaults = new Set(importers.flatMap(({ defaultFiles }) => defaultFiles));
+  const models = names.filter((name) => defaults.has(name) || endings.has(extname(name).toLowerCase())).sort();
+  return models.length === 0 ? 'name a model file' : `name the model file in it, as in ${join(folder, models[0]!)}`;
 }
 
 function declarations(tensors: Tensors): NonNullable<ImportOptions['inputs']> {

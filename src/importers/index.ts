@@ -5,6 +5,8 @@
 import type { Importer } from '../importer.ts';
 
 export interface KnownImporter extends Pick<Importer, 'name'> {
+  /** The framework, as people write it; several importers may read files of one. */
+  readonly framework: string;
   /** Endings that make a file in a folder a candidate (`.joblib`); [] where they are too common to mean anything. What a file is, its content says. */
   readonly extensions: readonly string[];
   /** Names under which a model's folder holds such a file: `model.json`. */
@@ -15,11 +17,11 @@ export interface KnownImporter extends Pick<Importer, 'name'> {
 }
 
 export const importers: readonly KnownImporter[] = [
-  { name: 'xgboost', extensions: ['.ubj'], defaultFiles: ['model.ubj', 'model.json'], load: async () => (await import('./xgboost/xgboost.ts')).xgboost },
-  { name: 'lightgbm', extensions: [], defaultFiles: ['model.txt'], load: async () => (await import('./lightgbm/lightgbm.ts')).lightgbm },
-  { name: 'catboost', extensions: ['.cbm'], defaultFiles: ['model.cbm', 'model.json'], load: async () => (await import('./catboost/catboost.ts')).catboost },
-  { name: 'sklearn', extensions: ['.joblib', '.pkl', '.pickle'], defaultFiles: ['model.joblib', 'model.pkl', 'model.pickle'], load: async () => (await import('./sklearn/sklearn.ts')).sklearn },
-  { name: 'torch-export', extensions: ['.pt2'], defaultFiles: ['model.pt2'], load: async () => (await import('./torch-export/torch-export.ts')).torchExport },
-  { name: 'torchscript', extensions: ['.pt', '.pth', '.ptl'], defaultFiles: ['model.pt', 'model.pth', 'model.ptl'], declaresInputs: true, load: async () => (await import('./torchscript/torchscript.ts')).torchScript },
-  { name: 'state-dict', extensions: ['.pth', '.pt', '.bin', '.safetensors'], defaultFiles: ['model.pth', 'model.pt', 'model.safetensors', 'pytorch_model.bin'], load: async () => (await import('./state-dict/state-dict.ts')).stateDict },
+  { name: 'xgboost', framework: 'XGBoost', extensions: ['.ubj'], defaultFiles: ['model.ubj', 'model.json'], load: async () => (await import('./xgboost/xgboost.ts')).xgboost },
+  { name: 'lightgbm', framework: 'LightGBM', extensions: [], defaultFiles: ['model.txt'], load: async () => (await import('./lightgbm/lightgbm.ts')).lightgbm },
+  { name: 'catboost', framework: 'CatBoost', extensions: ['.cbm'], defaultFiles: ['model.cbm', 'model.json'], load: async () => (await import('./catboost/catboost.ts')).catboost },
+  { name: 'sklearn', framework: 'scikit-learn', extensions: ['.joblib', '.pkl', '.pickle'], defaultFiles: ['model.joblib', 'model.pkl', 'model.pickle'], load: async () => (await import('./sklearn/sklearn.ts')).sklearn },
+  { name: 'torch-export', framework: 'PyTorch', extensions: ['.pt2'], defaultFiles: ['model.pt2'], load: async () => (await import('./torch-export/torch-export.ts')).torchExport },
+  { name: 'torchscript', framework: 'PyTorch', extensions: ['.pt', '.pth', '.ptl'], defaultFiles: ['model.pt', 'model.pth', 'model.ptl'], declaresInputs: true, load: async () => (await import('./torchscript/torchscript.ts')).torchScript },
+  { name: 'state-dict', framework: 'PyTorch', extensions: ['.pth', '.pt', '.bin', '.safetensors'], defaultFiles: ['model.pth', 'model.pt', 'model.safetensors', 'pytorch_model.bin'], load: async () => (await import('./state-dict/state-dict.ts')).stateDict },
 ];

@@ -1,11 +1,11 @@
 /** Reads ONNX files: every message of the format, weights left where they are, nothing executed, everything limited. */
 import { closeSync, fstatSync } from 'node:fs';
 import { ModelportError } from '../errors.ts';
+import { describeContent } from '../file-content.ts';
 import { ByteRange, openForReading } from './byte-range.ts';
 import { GrowingFloats, GrowingIntegers } from './growing-array.ts';
 import type { Message, ModelProto } from './model-proto.ts';
 import { schema, type Encoding, type Field, type MessageName } from './schema.ts';
-import { recognizeOther } from './recognize.ts';
 import { EIGHT_BYTES, FOUR_BYTES, LENGTH_DELIMITED, VARINT, WireReader } from './wire-reader.ts';
 
 export interface ReadLimits {
@@ -43,9 +43,9 @@ export function readModelBytes(bytes: Uint8Array, name = 'the model', limits: Re
 
 function read(reader: WireReader, limits: ReadLimits): ModelProto {
   if (reader.sizeBytes === 0) throw new ModelportError('INVALID_MODEL', `${reader.name} is empty`, { at: reader.name });
-  const start = reader.bytes(Math.min(512, reader.sizeBytes));
-  const other = recognizeOther(start);
-  if (other !== undefined) throw new ModelportError('INVALID_MODEL', `${reader.name} is not an ONNX model: it ${other}`, { at: reader.name });
+  const start = reader.bytes(Math.min(4096, reader.sizeBytes));
+  const other = describeContent(start);
+  if (other !== undefined) throw new ModelportError('INVALID_MODEL', `${reader.name} is not an ONNX model: it is ${other}`, { at: reader.name });
   reader.position = 0;
   const model = new MessageReader(reader, limits).message('ModelProto', reader.sizeBytes, 1) as ModelProto;
   if (model.graph === undefined) throw new ModelportError('INVALID_MODEL', `${reader.name} is not an ONNX model: it holds no graph`, { at: reader.name });

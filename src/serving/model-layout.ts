@@ -17,7 +17,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isModelportError, ModelportError } from '../errors.ts';
 import type { ModelConfig } from '../model-config.ts';
 import { isInside } from './confined-file.ts';
-import { describeContent, readStart } from './file-content.ts';
+import { describeContent, readStart } from '../file-content.ts';
 import { fingerprint, type Fingerprint } from './fingerprint.ts';
 import { readModelConfigFile, type ConfigReading, type ForeignConfigFormat } from './model-config-file.ts';
 

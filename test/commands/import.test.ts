@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { importFile } from '../../src/commands/import-file.ts';
@@ -51,6 +53,66 @@ it('leaves nothing behind where the file is refused', async () => {
   await expect(importFile(file, join(directory, 'other'))).rejects.toMatchObject({ code: 'INVALID_MODEL' });
   await expect(importFile(join(directory, 'absent'), folder)).rejects.toMatchObject({ code: 'INVALID_USAGE' });
   expect(existsSync(join(directory, 'other'))).toBe(false);
+});
+
+it('tells what a file is that is not imported, and the way out', async () => {
+  const place = join(directory, 'strange');
+  mkdirSync(join(place, 'saved', 'variables'), { recursive: true });
+  mkdirSync(join(place, 'hub'));
+  const write = (name: string, content: Buffer | string): string => {
+    writeFileSync(join(place, name), content);
+    return join(place, name);
+  };
+  const zip = (entry: string): Buffer => {
+    const head = Buffer.alloc(30);
+    head.write('PK\x03\x04', 'latin1');
+    head.writeUInt16LE(entry.length, 26);
+    return Buffer.concat([head, Buffer.from(entry)]);
+  };
+  write('saved/saved_model.pb', '');
+  write('hub/model.safetensors', '');
+  const npy = writeArray('alone.npy', [1], [1]);
+  const onnx = join(directory, 'written', 'model.onnx');
+  for (const [path, message] of [
+    [npy, /is not imported: it is a NumPy array: numbers without a program\. Files of these are imported: .*scikit-learn.*PyTorch/],
+    [write('a.npz', zip('x.npy')), /it is a NumPy archive \(\.npz\)/],
+    [write('a.keras', zip('metadata.json')), /it is a Keras model: write it as ONNX with model\.export/],
+    [write('a.zip', zip('readme.txt')), /it is a zip file \(its first entry is "readme\.txt"\)/],
+    [write('a.tar', Buffer.concat([Buffer.alloc(257, 'a'), Buffer.from('ustar')])), /a tar archive: unpack it/],
+    [write('a.gz', gzipSync('text')), /compressed with gzip: decompress it/],
+    [write('a.tflite', '\x1c\0\0\0TFL3'), /TensorFlow Lite model: write it as ONNX with python -m tf2onnx\.convert --tflite/],
+    [write('a.pb', '\x08\x01\x12\x10\x0a'), /a SavedModel of TensorFlow: write it as ONNX/],
+    [write('a.pkl', Buffer.from('\x80\x04K\x01.', 'latin1')), /a Python pickle that names no class of scikit-learn/],
+    [join(fixtures, '../../../fixtures/compressed/whole.bz2'), /whole\.bz2 is compressed with bzip2, and no pickle is in it: it is something else/],
+    [write('a.bin', Buffer.from([1, 2, 3, 4])), /it is in a format that is not known here/],
+    [onnx, /is an ONNX model already: serve it as it is/],
+  ] as const) {
+    await expect(importFile(path, join(place, 'out')), path).rejects.toMatchObject({ code: 'INVALID_MODEL', message: expect.stringMatching(message) as string });
+  }
+  for (const [path, message] of [
+    [join(place, 'saved'), /is a folder: a SavedModel of TensorFlow, which is not imported/],
+    [join(place, 'hub'), /is a folder: name the model file in it, as in .*model\.safetensors$/],
+    [place, /is a folder: /],
+    [join(npy, 'inside'), /there is no such file/],
+  ] as const) {
+    await expect(importFile(path, join(place, 'out')), path).rejects.toMatchObject({ code: 'INVALID_USAGE', message: expect.stringMatching(message) as string });
+  }
+  await expect(importFile(pipeline, npy)).rejects.toMatchObject({ code: 'INVALID_USAGE', message: expect.stringContaining('cannot be written: it is a file') as string });
+  await expect(importFile(pipeline, join(npy, 'inside'))).rejects.toMatchObject({ code: 'INVALID_USAGE', message: expect.stringContaining('a part of the path is a file') as string });
+});
+
+it('takes away what a killed import left, and nothing of one that still runs', async () => {
+  const folder = join(directory, 'killed');
+  const { pid } = spawnSync(process.execPath, ['--version']);
+  for (const name of [`.import-${pid}-abc`, `.import-${process.ppid}-def`, '.import-mine']) {
+    mkdirSync(join(folder, name), { recursive: true });
+    writeFileSync(join(folder, name, 'model.onnx'), 'half of a mod');
+  }
+  // What is not finished is no model.
+  expect(await explainModels(folder)).toEqual([]);
+  await importFile(pipeline, folder);
+  expect(readdirSync(folder).sort()).toEqual([`.import-${process.ppid}-def`, '.import-mine', 'model.onnx', 'model.yaml'].sort());
+  expect((await explainModels(folder)).map(({ name }) => name)).toEqual(['killed']);
 });
 
 /** A .npy file of version 1. */

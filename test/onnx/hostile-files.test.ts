@@ -31,12 +31,12 @@ function refused(bytes: Uint8Array): string {
 describe('what is not a model', () => {
   it.each([
     ['nothing', '', /is empty/],
-    ['a zip archive', 'PK\u0003\u0004rest', /zip archive/],
+    ['a zip archive', 'PK\u0003\u0004rest', /it is a zip file/],
     ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1\noid sha256:0', /git lfs pull/],
     ['a web page', '<!DOCTYPE html><html>', /HTML page/],
     ['JSON', '{"model": 1}', /JSON/],
     ['text', 'hello world, this is no model', /not a valid ONNX model|not an ONNX model/],
-    ['zeros', '\0'.repeat(64), /not a valid ONNX model/],
+    ['zeros', '\0'.repeat(64), /not an ONNX model: it is all zeros/],
   ])('%s', (_what, content, message) => {
     expect(refused(Buffer.from(content, 'latin1'))).toMatch(message);
   });
