@@ -120,9 +120,9 @@ def variants(name, cls):
         try:
             try:
                 instance = cls(**parameters)
-            except TypeError:  # names of before 1.2
-                instance = cls(**{{"estimator": "base_estimator", "sparse_output": "sparse"}.get(key, key): value for key, value in parameters.items()})
-        except TypeError as error:
+            except (TypeError, ValueError):  # names of before 1.2
+                instance = cls(**{{"estimator": "base_estimator", "sparse_output": "sparse"}.get(key, key): "log" if value == "log_loss" else value for key, value in parameters.items()})
+        except (TypeError, ValueError) as error:
             print(f"{name}: cannot be made: {error}", file=sys.stderr)
             continue
         if "random_state" in instance.get_params():
@@ -266,8 +266,11 @@ def frame_cases():
         yield Case(f"Pipeline (frame: {name})", pipeline.make_pipeline(columns, model), frame, target, new)
     amount = frame.income.to_numpy() + 100 * (frame.city == "Ulm").to_numpy()
     yield Case("Pipeline (frame: ridge)", pipeline.make_pipeline(columns, feature_selection.SelectKBest(k=4), linear_model.Ridge()), frame, amount, new)
-    ordinal = compose.make_column_transformer((preprocessing.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), ["city", "plan"]), remainder="passthrough")
-    yield Case("Pipeline (frame: ordinal, histogram boosting)", pipeline.make_pipeline(ordinal, ensemble.HistGradientBoostingClassifier(max_iter=10)), frame, target, new)
+    try:
+        ordinal = compose.make_column_transformer((preprocessing.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), ["city", "plan"]), remainder="passthrough")
+        yield Case("Pipeline (frame: ordinal, histogram boosting)", pipeline.make_pipeline(ordinal, ensemble.HistGradientBoostingClassifier(max_iter=10)), frame, target, new)
+    except (TypeError, AttributeError):  # before 0.24
+        return
     categories = frame.copy()
     categories["city"], categories["plan"] = categories.city.astype("category"), categories.plan.astype("category")
     yield Case("HistGradientBoostingClassifier (frame: categories)", ensemble.HistGradientBoostingClassifier(max_iter=10), categories, target, categories.iloc[::7])

@@ -3,7 +3,7 @@ import type { ModelProto } from '../../onnx/model-proto.ts';
 import { outputLabelsKey } from '../../onnx/class-labels.ts';
 import type { Estimator, EstimatorImport } from './estimator.ts';
 import { Frame, type Block } from './frame.ts';
-import type { Fitted, Labels } from './fitted.ts';
+import { listOf, matrixOf, type Fitted, type Labels } from './fitted.ts';
 import { DOUBLE, Graph, STRING, type GraphOptions, type Value } from './graph.ts';
 import { labelAt, labelNames } from './results.ts';
 import { version } from '../../version.ts';
@@ -88,11 +88,11 @@ function inputs(graph: Graph, estimator: Estimator, axis: string, known: Estimat
 
 /** An outer estimator may not know its columns: then the first inside does. */
 function widthOf({ record }: Estimator, known: EstimatorImport): number {
-  return featureCount(record, known, 0) ?? record.refuse('it does not say how many columns it takes (n_features_in_); save it with scikit-learn 0.24 or newer');
+  return featureCount(record, known, 0) ?? record.refuse('it does not say how many columns it takes (n_features_in_): put it behind a step that does, in a Pipeline, or save it with a newer scikit-learn');
 }
 
 function featureCount(record: Fitted, known: EstimatorImport, depth: number): number | undefined {
-  const own = known.columns.get(record.object)?.count ?? (record.has('n_features_in_') ? record.number('n_features_in_') : record.featureNames?.length);
+  const own = known.columns.get(record.object)?.count ?? (record.has('n_features_in_') ? record.number('n_features_in_') : (record.featureNames?.length ?? fittedWidth(record)));
   if (own !== undefined || depth > 20) return own;
   if (record.has('steps')) {
     for (const step of record.list('steps')) {
@@ -118,6 +118,28 @@ function featureCount(record: Fitted, known: EstimatorImport, depth: number): nu
     const inner = record.of(record.get(name));
     const count = inner === undefined ? undefined : featureCount(inner, known, depth + 1);
     if (count !== undefined) return count;
+  }
+  return undefined;
+}
+
+/** Attributes of fitted estimators whose last axis are the columns; of those in `firstAxis` the first. Before 0.24 nothing else told how many there are. */
+const lastAxis = [
+  'mean_', 'scale_', 'center_', 'data_min_', 'max_abs_', 'components_', 'cluster_centers_', 'subcluster_centers_', '_fit_X', 'support_vectors_', 'theta_', 'feature_log_prob_', 'means_', 'statistics_', 'centroids_',
+  'X_train_', 'X_fit_', 'X_', 'variances_', 'quantiles_', 'lambdas_', 'n_bins_', 'location_', 'x_mean_',
+] as const; // prettier-ignore
+const firstAxis = ['random_weights_', 'coefs_'] as const;
+
+function fittedWidth(record: Fitted): number | undefined {
+  if (record.has('n_features_')) return record.number('n_features_');
+  const coefficients = /^sklearn\.(?:linear_model|svm|discriminant_analysis)\./.test(record.path) ? ['coef_'] : [];
+  const scores = record.path.startsWith('sklearn.feature_selection.') ? ['scores_'] : [];
+  for (const name of [...coefficients, ...scores, ...lastAxis]) {
+    const width = matrixOf(record.get(name))?.shape.at(-1);
+    if (width !== undefined) return width;
+  }
+  for (const name of firstAxis) {
+    const width = matrixOf(name === 'coefs_' ? listOf(record.get(name))?.[0] : record.get(name))?.shape[0];
+    if (width !== undefined) return width;
   }
   return undefined;
 }

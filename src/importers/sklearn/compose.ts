@@ -61,26 +61,37 @@ interface Part {
 }
 
 /** Places of the columns that a part of a ColumnTransformer takes. */
-function columnsOf(record: Fitted, name: string, given: PickleValue | undefined, width: number): readonly number[] {
+function columnsOf(record: Fitted, name: string, given: PickleValue | undefined, width: number, names: readonly string[] | undefined): readonly number[] {
   const known = record.get('_transformer_to_input_indices');
   const indices = known instanceof Map ? matrixOf((known as Map<PickleValue, PickleValue>).get(name)) : undefined;
   if (indices !== undefined) return Array.from(indices.data);
   const list = typeof given === 'string' || typeof given === 'number' ? [given] : listOf(given);
   if (list === undefined) return record.refuse(`the columns of '${name}' cannot be read; say them as a list of names or numbers`);
   if (list.every((column) => typeof column === 'boolean')) return list.flatMap((chosen, index) => (chosen === true ? [index] : []));
-  const names = record.featureNames;
   return list.map((column) => {
     const place = typeof column === 'string' ? (names?.indexOf(column) ?? -1) : typeof column === 'number' ? (column < 0 ? column + width : column) : -1;
     return place < 0 || place >= width ? record.refuse(`'${name}' takes the column ${JSON.stringify(column)}, which was not there when it was fitted`) : place;
   });
 }
 
+/** The names that the parts take, where the file does not tell those of the frame (before 0.23) and no other column is used. */
+function namesTaken(record: Fitted): readonly string[] | undefined {
+  const columns = record.list('transformers_').flatMap((value) => {
+    const [, transformer, taken] = listOf(value) ?? [];
+    return transformer === 'drop' ? [] : typeof taken === 'string' ? [taken] : (listOf(taken) ?? [taken]);
+  });
+  const names = columns.filter((column) => typeof column === 'string');
+  return names.length === 0 || names.length !== columns.length ? undefined : [...new Set(names)];
+}
+
 const columnTransformer: Converter = (record, convert) => {
-  const width = record.number('n_features_in_', record.featureNames?.length ?? record.number('_n_features', 0));
+  const names = record.featureNames ?? namesTaken(record);
+  const width = record.featureNames === undefined && names !== undefined ? names.length : record.number('n_features_in_', names?.length ?? record.number('_n_features', 0));
+  if (record.featureNames === undefined && names !== undefined) convert.import.columns.set(record.object, { count: width, names });
   const parts = record.list('transformers_').flatMap((value): Part[] => {
     const [name, transformer, columns] = listOf(value) ?? [];
     if (typeof name !== 'string') return record.refuse('its transformers_ cannot be read');
-    const places = columnsOf(record, name, columns, width);
+    const places = columnsOf(record, name, columns, width, names);
     if (transformer === 'drop' || places.length === 0) return [];
     if (isNothing(transformer)) return [{ columns: places, estimator: undefined }];
     return [{ columns: places, estimator: convert(record.of(transformer) ?? record.refuse(`'${name}' is not an estimator`)) }];
@@ -90,7 +101,7 @@ const columnTransformer: Converter = (record, convert) => {
     for (const [index, column] of columns.entries()) {
       const kind = estimator?.takesDocuments === true ? 'text' : (estimator?.kinds?.[index] ?? 'number');
       if (kind === 'unused') continue;
-      if (kinds[column] !== 'unused' && kinds[column] !== kind && estimator !== undefined && !isIdentity(estimator)) record.refuse(`column ${record.featureNames?.[column] ?? column} is taken as text by one part and as a number by another`);
+      if (kinds[column] !== 'unused' && kinds[column] !== kind && estimator !== undefined && !isIdentity(estimator)) record.refuse(`column ${names?.[column] ?? column} is taken as text by one part and as a number by another`);
       if (kinds[column] !== 'text') kinds[column] = kind;
     }
   }

@@ -40,10 +40,21 @@ export function converterOf(note: (sentence: string) => void = () => undefined):
   const convert = (record: Fitted): Estimator => {
     const converter = converters[record.path] ?? byPackage.get(shortPath(record.path));
     if (converter === undefined) return record.refuse(reasonFor(record.path));
+    refuseOtherMeaning(record);
     return converter(record, whole);
   };
   const whole: Convert = Object.assign(convert, { import: { note, needsOlderTrees: false, columns: new Map() } });
   return whole;
+}
+
+/** What has the same attributes before 0.24, and answers otherwise with them. */
+const otherBefore024 = new Set(['LinearDiscriminantAnalysis', 'IsolationForest', 'QuantileTransformer']);
+
+function refuseOtherMeaning(record: Fitted): void {
+  if (!record.isBefore(0, 24)) return;
+  if (record.isBefore(0, 20)) record.refuse('files of scikit-learn before 0.20 are not read; load it, fit it with a newer one, and save that');
+  const sigmoid = /^(?:Nu)?SV[CR]$/.test(record.name) && record.get('kernel') === 'sigmoid';
+  if (sigmoid || otherBefore024.has(record.name)) record.refuse(`${sigmoid ? 'with a sigmoid kernel it' : 'it'} answers otherwise before scikit-learn 0.24; fit it with a newer one, and save that`);
 }
 
 function reasonFor(path: string): string {

@@ -240,7 +240,7 @@ const isotonic: Converter = (record) => {
 function calibratedPart(record: Fitted, convert: Convert, count: number): (rows: Frame) => Value {
   const part = convert(record.has('estimator') ? record.child('estimator') : record.child('base_estimator'));
   const method = record.text('method');
-  const calibrators = record.children('calibrators');
+  const calibrators = record.children(record.has('calibrators') ? 'calibrators' : 'calibrators_');
   return (rows) => {
     const { graph } = rows;
     if (part.unknownDecision !== undefined) part.record.refuse(part.unknownDecision);

@@ -43,6 +43,12 @@ export class Fitted {
     throw new ModelportError('INVALID_MODEL', `${this.path}${version} cannot be imported: ${reason}`, { at: this.path });
   }
 
+  /** Whether a scikit-learn before this one saved it; false where the pickle does not say. */
+  isBefore(major: number, minor: number): boolean {
+    const [givenMajor, givenMinor] = this.version.split('.').map(Number);
+    return givenMajor !== undefined && (givenMajor < major || (givenMajor === major && (givenMinor ?? 0) < minor)) && this.version !== '';
+  }
+
   /** None and what is missing are undefined. */
   get(name: string): PickleValue | undefined {
     return this.#attributes.get(name) ?? undefined;
@@ -120,7 +126,10 @@ export class Fitted {
 
   /** Names of the columns that it was fitted on, where it was a data frame. */
   get featureNames(): readonly string[] | undefined {
-    return this.has('feature_names_in_') ? this.texts('feature_names_in_') : undefined;
+    if (this.has('feature_names_in_')) return this.texts('feature_names_in_');
+    // A ColumnTransformer of 0.23 and 0.24 knew them under another name; other estimators did not.
+    const older = listOf(this.get('_feature_names_in'));
+    return older?.every((name) => typeof name === 'string') === true ? older : undefined;
   }
 }
 
