@@ -18,7 +18,7 @@ const outputsOf = { predict: ['label', 'prediction'], predict_proba: ['probabili
 export async function compareCase(row, folder) {
   let model;
   try {
-    model = importEstimator(readFileSync(join(folder, row.file)), row.file, { precision });
+    model = await importEstimator(readFileSync(join(folder, row.file)), row.file, { precision });
   } catch (error) {
     const refused = error.isModelportError === true && error.code === 'INVALID_MODEL';
     return { verdict: refused ? 'refused' : 'WRONG', detail: refused ? error.message : (error.stack ?? String(error)).split('\n').slice(0, 3).join(' ') };

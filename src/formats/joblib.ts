@@ -2,17 +2,17 @@
  * Files of joblib (0.10 and later), and plain pickles: a pickle in which each array's bytes stand behind the opcodes that describe it,
  * the whole of it compressed or not. As `joblib/numpy_pickle.py` writes it; no document describes the format.
  */
-import { constants } from 'node:buffer';
-import { gunzipSync, inflateSync } from 'node:zlib';
 import { ModelportError } from '../errors.ts';
+import { describeContent } from '../file-content.ts';
 import { elementCount } from '../tensor.ts';
+import { compressionOf, decompress } from './compression/decompress.ts';
 import { NumpyArray, decodeArray } from './numpy/numpy-array.ts';
 import { numpyClasses } from './numpy/numpy-classes.ts';
 import { NumpyDtype, isShape } from './numpy/numpy-dtype.ts';
 import { constructor, firstOf, setState, type PickleClasses, type PickleReading, type TakesPickleState } from './pickle/pickle-class.ts';
 import type { PickleLimits } from './pickle/pickle-limits.ts';
 import { describePickleValue, type PickleValue } from './pickle/pickle-value.ts';
-import { readPickle } from './pickle/read-pickle.ts';
+import { looksLikePickle, readPickle } from './pickle/read-pickle.ts';
 
 export interface ReadJoblibOptions {
   /** Classes beside NumPy's, Python's and joblib's own. */
@@ -25,50 +25,22 @@ export interface ReadJoblibOptions {
   readonly limits?: Partial<PickleLimits>;
 }
 
-/** The value of a file that `joblib.dump` or `pickle.dump` wrote. Arrays are views of the file's bytes where that is possible. Throws `INVALID_MODEL`. */
-export function readJoblib(bytes: Uint8Array, options: ReadJoblibOptions): PickleValue {
+/**
+ * The value of a file that `joblib.dump` or `pickle.dump` wrote, compressed or not. Arrays are views of the file's bytes where that is possible. Throws
+ * `INVALID_MODEL`.
+ */
+export async function readJoblib(bytes: Uint8Array, options: ReadJoblibOptions): Promise<PickleValue> {
   const { classes, name, maxInflatedBytes = 2 ** 30 + 100 * bytes.length, wrapFloats, limits } = options;
-  return readPickle(decompressJoblib(bytes, name, maxInflatedBytes), {
+  const content = await decompress(bytes, name, maxInflatedBytes);
+  if (content !== bytes && !looksLikePickle(content) && describeContent(content) !== 'text') {
+    throw new ModelportError('INVALID_MODEL', `${name} is compressed with ${compressionOf(bytes)}, and no pickle is in it: it is ${describeContent(content) ?? 'something else'}`, { at: name });
+  }
+  return readPickle(content, {
     classes: firstOf(joblibClasses, numpyClasses, classes),
     name,
     ...(wrapFloats === undefined ? {} : { wrapFloats }),
     ...(limits === undefined ? {} : { limits }),
   });
-}
-
-/** The pickle in a file that may be compressed as a whole, told by its first bytes. Throws `INVALID_MODEL` where it cannot be inflated. */
-export function decompressJoblib(bytes: Uint8Array, name: string, maxInflatedBytes: number): Uint8Array {
-  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 6));
-  const begins = (text: string): boolean => start.subarray(0, text.length).equals(Buffer.from(text, 'latin1'));
-  const maxOutputLength = Math.max(1, Math.min(maxInflatedBytes, constants.MAX_LENGTH));
-  if (begins('\x1f\x8b')) return inflated(() => gunzipSync(bytes, { maxOutputLength }), 'gzip', name, maxOutputLength);
-  // zlib's second byte makes the first two a multiple of 31; no pickle begins with an 'x'.
-  if (begins('x') && start.length > 1 && start.readUInt16BE(0) % 31 === 0) return inflated(() => inflateSync(bytes, { maxOutputLength }), 'zlib', name, maxOutputLength);
-  for (const [magic, compression] of unreadCompressions) {
-    if (begins(magic)) {
-      throw new ModelportError('INVALID_MODEL', `${name} is compressed with ${compression}, which is not read; save it again with joblib.dump(joblib.load(${JSON.stringify(name)}), 'model.joblib', compress=3)`, { at: name });
-    }
-  }
-  return bytes;
-}
-
-const unreadCompressions: readonly (readonly [magic: string, name: string])[] = [
-  ['BZh', 'bzip2'],
-  ['\xfd7zXZ', 'xz'],
-  [']\0', 'LZMA'],
-  ['\x04"M\x18', 'LZ4'],
-  ['(\xb5/\xfd', 'Zstandard'],
-  ['ZF', "joblib's own layout of before 2016 (ZFILE)"],
-];
-
-function inflated(inflate: () => Buffer, compression: string, name: string, limit: number): Uint8Array {
-  try {
-    return inflate();
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const problem = code === 'ERR_BUFFER_TOO_LARGE' ? `it inflates to more than ${limit} bytes, which is refused` : `it is truncated or damaged (${message})`;
-    throw new ModelportError('INVALID_MODEL', `${name} is compressed with ${compression}, and cannot be inflated: ${problem}`, { at: name, cause: error });
-  }
 }
 
 /** Stands in the pickle for an array; its bytes follow the BUILD that gives it its attributes. */

@@ -3,8 +3,9 @@ import type { Artifact } from '../../artifact.ts';
 import type { ImportOptions, Importer } from '../../importer.ts';
 import { isBinary } from '../trees/catboost/read-binary.ts';
 import { readCatboost } from '../trees/catboost/read-catboost.ts';
-import { naming, readWhole, refuseMeaningless } from '../trees/model-file.ts';
-import { inFloat32, writeTabularModel } from '../trees/tabular-model.ts';
+import { mostFileBytes, naming, readWhole, refuseMeaningless } from '../trees/model-file.ts';
+import { buildTabularModel, inFloat32 } from '../trees/tabular-model.ts';
+import { writeImported } from '../trees/write-imported.ts';
 
 export const catboost: Importer = { name: 'catboost', version: 2, accepts, import: importModel };
 
@@ -19,6 +20,6 @@ function accepts(start: Uint8Array): boolean {
 
 async function importModel(artifact: Artifact, directory: string, options: ImportOptions = {}): Promise<Artifact> {
   refuseMeaningless(options, 'a CatBoost model');
-  const read = () => readCatboost(readWhole(artifact));
-  return await Promise.resolve(naming(artifact, () => writeTabularModel(options.precision === 'float32' ? inFloat32(read()) : read(), directory)));
+  const read = () => readCatboost(readWhole(artifact, mostFileBytes));
+  return writeImported(await naming(artifact, () => buildTabularModel(options.precision === 'float32' ? inFloat32(read()) : read())), directory);
 }

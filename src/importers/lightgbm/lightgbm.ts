@@ -3,7 +3,8 @@ import type { Artifact } from '../../artifact.ts';
 import type { ImportOptions, Importer } from '../../importer.ts';
 import { readLightgbm } from '../trees/lightgbm/read-lightgbm.ts';
 import { naming, readWhole, refuseMeaningless } from '../trees/model-file.ts';
-import { inFloat32, writeTabularModel } from '../trees/tabular-model.ts';
+import { buildTabularModel, inFloat32 } from '../trees/tabular-model.ts';
+import { writeImported } from '../trees/write-imported.ts';
 
 export const lightgbm: Importer = { name: 'lightgbm', version: 1, accepts, import: importModel };
 
@@ -14,5 +15,5 @@ function accepts(start: Uint8Array): boolean {
 async function importModel(artifact: Artifact, directory: string, options: ImportOptions = {}): Promise<Artifact> {
   refuseMeaningless(options, 'a LightGBM model');
   const read = () => readLightgbm(readWhole(artifact).toString('utf8'));
-  return await Promise.resolve(naming(artifact, () => writeTabularModel(options.precision === 'float32' ? inFloat32(read()) : read(), directory)));
+  return writeImported(await naming(artifact, () => buildTabularModel(options.precision === 'float32' ? inFloat32(read()) : read())), directory);
 }

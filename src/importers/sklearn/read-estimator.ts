@@ -1,6 +1,7 @@
 /** Reads a pickle, or what joblib wrote, and finds the estimator in it. Classes become data, and nothing runs. */
 import { inflateSync, gunzipSync, constants } from 'node:zlib';
 import { ModelportError } from '../../errors.ts';
+import { compressionOf } from '../../formats/compression/decompress.ts';
 import { readJoblib } from '../../formats/joblib.ts';
 import { data, type PickleClasses } from '../../formats/pickle/pickle-class.ts';
 import { PickledObject, describePickleValue, type PickleValue } from '../../formats/pickle/pickle-value.ts';
@@ -19,23 +20,29 @@ function estimatorOf(value: PickleValue, name: string): Fitted {
 }
 
 /** Throws `INVALID_MODEL`. */
-export function readEstimator(bytes: Uint8Array, name: string): Fitted {
-  return estimatorOf(readJoblib(bytes, { classes: everyClass, name }), name);
+export async function readEstimator(bytes: Uint8Array, name: string): Promise<Fitted> {
+  return estimatorOf(await readJoblib(bytes, { classes: everyClass, name }), name);
 }
 
 /** Whether the first bytes of a file are those of a pickle, compressed or not, that names classes of scikit-learn or of boosting libraries. */
 export function looksLikeEstimator(start: Uint8Array): boolean {
-  const pickle = beginningOf(start);
-  if (!looksLikePickle(pickle)) return false;
-  return /sklearn|imblearn|xgboost|lightgbm|catboost/.test(Buffer.from(pickle.buffer, pickle.byteOffset, pickle.byteLength).toString('latin1'));
+  const compression = compressionOf(start);
+  // Of these the beginning alone cannot be inflated; nothing else that is imported is compressed so.
+  if (compression !== undefined && compression !== 'gzip' && compression !== 'zlib') return true;
+  const pickle = beginningOf(start, compression);
+  const text = Buffer.from(pickle.buffer, pickle.byteOffset, pickle.byteLength).toString('latin1');
+  return (looksLikePickle(pickle) || oldestProtocols.test(text)) && /sklearn|imblearn|xgboost|lightgbm|catboost/.test(text);
 }
 
-function beginningOf(start: Uint8Array): Uint8Array {
+/** Protocols 0 and 1 have no mark; a pickle of an object begins with the name of a class, `(` before it where it is an instance of Python 2. */
+const oldestProtocols = /^\(?[ci][A-Za-z_][\w.]*\r?\n[A-Za-z_]\w*\r?\n/;
+
+function beginningOf(start: Uint8Array, compression: string | undefined): Uint8Array {
   // What is inflated is cut off, which is no fault here.
   const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1 << 26 };
   try {
-    if (start[0] === 0x1f && start[1] === 0x8b) return gunzipSync(start, options);
-    if (start[0] === 0x78) return inflateSync(start, options);
+    if (compression === 'gzip') return gunzipSync(start, options);
+    if (compression === 'zlib') return inflateSync(start, options);
   } catch {
     return new Uint8Array(0);
   }

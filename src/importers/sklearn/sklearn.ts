@@ -1,20 +1,21 @@
 /** scikit-learn's estimators as `pickle.dump` and `joblib.dump` write them: https://scikit-learn.org/stable/model_persistence.html */
-import { basename, join } from 'node:path';
 import type { Artifact } from '../../artifact.ts';
 import { isModelportError, ModelportError } from '../../errors.ts';
 import type { ImportOptions, Importer } from '../../importer.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
-import { writeModelFile } from '../../onnx/write-model-file.ts';
-import { naming, readWhole, refuseMeaningless } from '../trees/model-file.ts';
+import { mostFileBytes, naming, readWhole, refuseMeaningless } from '../trees/model-file.ts';
+import { writeImported } from '../trees/write-imported.ts';
 import { buildModel } from './build-model.ts';
 import { converterOf } from './converters.ts';
 import { looksLikeEstimator, readEstimator } from './read-estimator.ts';
 
-export const sklearn: Importer = { name: 'sklearn', version: 2, accepts: looksLikeEstimator, import: importModel };
+export const sklearn: Importer = { name: 'sklearn', version: 3, accepts: looksLikeEstimator, import: importModel };
 
 /** The model of a file's bytes; `name` is the file, for error messages. Throws `INVALID_MODEL` naming class, module and version of what is not covered. */
-export function importEstimator(bytes: Uint8Array, name: string, { precision = 'float64', note }: Pick<ImportOptions, 'precision' | 'note'> = {}): ModelProto {
-  const record = readEstimator(bytes, name);
+export async function importEstimator(bytes: Uint8Array, name: string, { precision = 'float64', note, progress }: Pick<ImportOptions, 'precision' | 'note' | 'progress'> = {}): Promise<ModelProto> {
+  progress?.('reading the pickle', 0);
+  const record = await readEstimator(bytes, name);
+  progress?.('building the graph', 0.4);
   try {
     const convert = converterOf(note);
     const estimator = convert(record);
@@ -28,13 +29,7 @@ export function importEstimator(bytes: Uint8Array, name: string, { precision = '
 
 async function importModel(artifact: Artifact, directory: string, options: ImportOptions = {}): Promise<Artifact> {
   refuseMeaningless(options, "a scikit-learn estimator");
-  const model = naming(artifact, () => importEstimator(readWhole(artifact), artifact.main, options));
-  const written = writeModelFile(model, join(directory, 'model.onnx'));
-  return await Promise.resolve({
-    format: 'onnx',
-    directory,
-    main: 'model.onnx',
-    files: written.map(({ path, sizeBytes }) => ({ path: basename(path), sizeBytes })),
-    metadata: Object.fromEntries(model.metadataProps.map(({ key, value }) => [key ?? '', value ?? ''])),
-  });
+  const model = await naming(artifact, () => importEstimator(readWhole(artifact, mostFileBytes), artifact.main, options));
+  options.progress?.('writing', 0.9);
+  return writeImported(model, directory);
 }

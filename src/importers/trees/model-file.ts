@@ -6,10 +6,12 @@ import { ModelportError } from '../../errors.ts';
 import type { ImportOptions } from '../../importer.ts';
 
 /** A text of JavaScript is no longer than about half a gigabyte. */
-const mostBytes = 480 << 20;
+const mostTextBytes = 480 << 20;
+/** What Node reads at once. */
+export const mostFileBytes = 2 ** 31 - 1;
 
 /** Throws `INVALID_MODEL` where the file is too large or can't be read. */
-export function readWhole(artifact: Artifact): Buffer {
+export function readWhole(artifact: Artifact, mostBytes = mostTextBytes): Buffer {
   const path = join(artifact.directory, artifact.main);
   try {
     const { size } = statSync(path);
@@ -22,13 +24,14 @@ export function readWhole(artifact: Artifact): Buffer {
 }
 
 /** What is wrong with a file is said by its name. */
-export function naming<Result>(artifact: Artifact, read: () => Result): Result {
+export async function naming<Result>(artifact: Artifact, read: () => Result | Promise<Result>): Promise<Result> {
   const path = join(artifact.directory, artifact.main);
   try {
-    return read();
+    return await read();
   } catch (error) {
     if (!(error instanceof ModelportError) || error.code !== 'INVALID_MODEL' || error.message.startsWith(path)) throw error;
-    throw new ModelportError('INVALID_MODEL', `${path}: ${error.message}`, { cause: error, at: error.at ?? path });
+    const said = error.message.startsWith(artifact.main) ? error.message.slice(artifact.main.length) : `: ${error.message}`;
+    throw new ModelportError('INVALID_MODEL', `${path}${said}`, { cause: error, at: error.at ?? path });
   }
 }
 
@@ -134,6 +137,7 @@ export class Item {
 
 /** Numbers that JSON does not have but that are written nevertheless become null. Throws `INVALID_MODEL` where it is no JSON. */
 export function parseJson(bytes: Uint8Array): Item {
+  if (bytes.length > mostTextBytes) throw refused(`its JSON has ${bytes.length} bytes; the longest that is imported has ${mostTextBytes}. Save it in the binary format of its library`);
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     try {

@@ -1,13 +1,9 @@
-/** The graph of a model of tables, one matrix in, and the artifact that it is written to. */
-import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Artifact } from '../../artifact.ts';
+/** The graph of a model of tables, one matrix in. */
 import { outputLabelsKey } from '../../onnx/class-labels.ts';
 import { constantTensor } from '../../onnx/constant-tensor.ts';
 import { ElementType } from '../../onnx/data-type.ts';
 import { GraphBuilder, type Value } from '../../onnx/graph-builder.ts';
 import type { ModelProto } from '../../onnx/model-proto.ts';
-import { writeModelBytes } from '../../onnx/write-model.ts';
 import { version } from '../../version.ts';
 
 /** Numbers, [rows, targets]. */
@@ -107,21 +103,4 @@ export function twoClasses(graph: GraphBuilder, second: Value, labels: readonly 
 /** Probabilities of classes by softmax of scores; the class is the first of the largest score. */
 export function softmaxClasses(graph: GraphBuilder, scores: Value, labels: readonly (string | number)[]): ClassAnswer {
   return { kind: 'classes', probabilities: graph.op.softmax(scores, 1), place: graph.op.argMax(scores, 1), labels };
-}
-
-/** Writes `model.onnx` below `directory`, which is made. */
-export function writeTabularModel(model: TabularModel, directory: string): Artifact {
-  const proto = buildTabularModel(model);
-  mkdirSync(directory, { recursive: true });
-  const path = join(directory, 'model.onnx');
-  const beside = `${path}.${process.pid}.tmp`;
-  writeFileSync(beside, writeModelBytes(proto));
-  renameSync(beside, path);
-  return {
-    format: 'onnx',
-    directory,
-    main: 'model.onnx',
-    files: [{ path: 'model.onnx', sizeBytes: statSync(path).size }],
-    metadata: Object.fromEntries(proto.metadataProps.map(({ key, value }) => [key ?? '', value ?? ''])),
-  };
 }

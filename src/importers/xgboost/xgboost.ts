@@ -1,8 +1,9 @@
 /** XGBoost's own files. */
 import type { Artifact } from '../../artifact.ts';
 import type { ImportOptions, Importer } from '../../importer.ts';
-import { naming, readWhole, refuseMeaningless, refusePrecision } from '../trees/model-file.ts';
-import { writeTabularModel } from '../trees/tabular-model.ts';
+import { mostFileBytes, naming, readWhole, refuseMeaningless, refusePrecision } from '../trees/model-file.ts';
+import { buildTabularModel } from '../trees/tabular-model.ts';
+import { writeImported } from '../trees/write-imported.ts';
 import { encodingOf, readXgboost } from '../trees/xgboost/read-xgboost.ts';
 
 export const xgboost: Importer = { name: 'xgboost', version: 1, accepts, import: importModel };
@@ -14,5 +15,5 @@ function accepts(start: Uint8Array): boolean {
 async function importModel(artifact: Artifact, directory: string, options: ImportOptions = {}): Promise<Artifact> {
   refuseMeaningless(options, 'an XGBoost model');
   refusePrecision(options, 'float32', 'XGBoost');
-  return await Promise.resolve(naming(artifact, () => writeTabularModel(readXgboost(readWhole(artifact)), directory)));
+  return writeImported(await naming(artifact, () => buildTabularModel(readXgboost(readWhole(artifact, mostFileBytes)))), directory);
 }
