@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { constantTensor, scalar } from '../../src/onnx/constant-tensor.ts';
+import { constantTensor, fromTensorProto, scalar } from '../../src/onnx/constant-tensor.ts';
 import { ElementType } from '../../src/onnx/data-type.ts';
 import { GraphBuilder } from '../../src/onnx/graph-builder.ts';
 import { readModelBytes } from '../../src/onnx/read-model.ts';
@@ -51,6 +51,19 @@ describe('a classifier, built and run', () => {
   });
 });
 
+describe('weights of all sizes', () => {
+  it('are read as they were written', () => {
+    const graph = new GraphBuilder({ opset: 20 });
+    const counts = [0, 1, 100, 255, 256, 257, 1023, 1024, 1025, 3000, 16_384, 5, 20_000, 7];
+    const weights = counts.map((count, index) => graph.constant(constantTensor(FLOAT, Array.from({ length: count }, (_, place) => index * 1000 + place)), `w${index}`));
+    graph.output(graph.op.concat(weights, 0), 'all');
+    const { initializer } = readModelBytes(writeModelBytes(graph.build({ name: 'weights' }))).graph!;
+    expect(initializer.map((tensor) => [tensor.name, Array.from(fromTensorProto(tensor).data as Float32Array)])).toEqual(
+      counts.map((count, index) => [`w${index}`, Array.from({ length: count }, (_, place) => index * 1000 + place)]),
+    );
+  });
+});
+
 describe('names', () => {
   it('are unique, and an output takes the one it is given', () => {
     const graph = new GraphBuilder({ opset: 20 });
@@ -68,6 +81,12 @@ describe('names', () => {
     expect(() => graph.output(first, 'again')).toThrow('two outputs named "again"');
     expect(() => graph.output(first, 'x')).toThrow('an input and an output named "x"');
     expect(() => graph.input('x', FLOAT)).toThrow('two values named "x"');
+  });
+
+  it('pass over those that somebody chose', () => {
+    const graph = new GraphBuilder({ opset: 20 });
+    const named = (name: string) => graph.constant(scalar(FLOAT, 1), name).name;
+    expect(['w', 'w', 'w_3', 'w', 'w_3', 'w', 'w_2'].map(named)).toEqual(['w', 'w_2', 'w_3', 'w_4', 'w_3_2', 'w_5', 'w_2_2']);
   });
 
   it('of constants that are equal are one, not those of different signs of zero', () => {
