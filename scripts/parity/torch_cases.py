@@ -112,7 +112,7 @@ class FirstOfDict(nn.Module):
 
 
 def timm_cases() -> Iterator[Case]:
-    """The smallest entry of each module of timm.models."""
+    """A small entry of each module of timm.models, by what its name says."""
     import timm
 
     smallest: dict[str, tuple[int, str]] = {}
