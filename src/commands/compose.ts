@@ -3,6 +3,7 @@ import type { Log } from '../observability/log.ts';
 import { ModelStatistics, withStatistics } from '../observability/model-statistics.ts';
 import { runtimes } from '../runtimes/index.ts';
 import { createAssemble } from '../serving/assemble.ts';
+import type { LifecycleLog } from '../serving/model-lifecycle.ts';
 import { FolderModelRepository, type FolderModelRepositoryOptions } from '../serving/model-repository.ts';
 import { RateLimiter } from '../serving/rate-limiter.ts';
 import { createResponseStore } from '../serving/response-cache.ts';
@@ -21,6 +22,7 @@ export interface RepositoryOptions extends Pick<FolderModelRepositoryOptions, 'p
 
 export function createRepository(options: RepositoryOptions): FolderModelRepository {
   const { log, responseCacheBytes, resources, cacheDirectory, ...found } = options;
+  const told: LifecycleLog = (level, text, facts) => log[level]({ model: facts.model, ...(facts.version === undefined ? {} : { version: facts.version }), ...(facts.error === undefined ? {} : { reason: (facts.error as Error).message }) }, text);
   const repository: FolderModelRepository = new FolderModelRepository({
     ...found,
     formats,
@@ -38,8 +40,9 @@ export function createRepository(options: RepositoryOptions): FolderModelReposit
       modelCount: () => new Set(repository.index().map((entry) => entry.name)).size,
       rateLimiter: new RateLimiter(resources),
       responseStore: createResponseStore(responseCacheBytes),
+      log: told,
     }),
-    log: (level, text, facts) => log[level]({ model: facts.model, ...(facts.version === undefined ? {} : { version: facts.version }), ...(facts.error === undefined ? {} : { reason: (facts.error as Error).message }) }, text),
+    log: told,
   });
   return repository;
 }

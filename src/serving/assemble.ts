@@ -16,6 +16,7 @@ import { ensemble, type ModelLookup } from './ensemble.ts';
 import { honoursBatchAxis } from './honours-batch-axis.ts';
 import { instanceGroup, type InstanceGroup } from './instance-group.ts';
 import type { AssembleRequest } from './load-version.ts';
+import type { LifecycleLog } from './model-lifecycle.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import { reshape } from './reshape.ts';
 import { responseCache, type ResponseStore } from './response-cache.ts';
@@ -45,6 +46,8 @@ export interface AssembleOptions<Statistics extends AssemblyStatistics> {
   readonly rateLimiter: RateLimiter;
   /** Answers of models whose config says `cache: true`. */
   readonly responseStore: ResponseStore;
+  /** What is noticed of a model while it serves. */
+  readonly log?: LifecycleLog;
 }
 
 export interface LiftFacts {
@@ -109,7 +112,8 @@ async function assembleLoaded<Statistics extends AssemblyStatistics>(request: As
     const measured = await checkBatchAxis(loaded, config);
     const cold = await warmUp(measured.model, config, directory);
     const limited = config.instances?.resources === undefined ? measured.model : options.rateLimiter.limit(measured.model, { resources: config.instances.resources, ...(config.instances.priority === undefined ? {} : { priority: config.instances.priority }) });
-    const scheduled = await schedule(limited, config, { name, directory, concurrency: group.count * (runtime.concurrency ?? 1), observer });
+    const warn = (text: string): void => options.log?.('warn', text, { model: name, version: request.version });
+    const scheduled = await schedule(limited, config, { name, directory, concurrency: group.count * (runtime.concurrency ?? 1), observer, warn });
     const instances = { ...config.instances, kind: group.kind, count: group.count, threads };
     return {
       model: explanation.signature === explanation.modelSignature ? scheduled : reshape(scheduled, reshapedSignature(scheduled.signature, explanation.signature)),
@@ -156,8 +160,8 @@ async function checkBatchAxis(model: Model, config: ModelConfig): Promise<{ mode
   };
 }
 
-async function schedule(model: Model, config: ModelConfig, facts: { name: string; directory: string; concurrency: number; observer: ExecutionObserver }): Promise<Model> {
-  const { name, directory, concurrency, observer } = facts;
+async function schedule(model: Model, config: ModelConfig, facts: { name: string; directory: string; concurrency: number; observer: ExecutionObserver; warn: (text: string) => void }): Promise<Model> {
+  const { name, directory, concurrency, observer, warn } = facts;
   const batching = config.batching === false ? undefined : config.batching;
   const queue = config.queue === undefined ? {} : { queue: config.queue };
   const gathering = {
@@ -173,6 +177,7 @@ async function schedule(model: Model, config: ModelConfig, facts: { name: string
     concurrency,
     maxSize: model.signature.batch.maxSize,
     observer,
+    onBatchAxisIgnored: (reason) => warn(`requests are no longer joined: ${reason}`),
     ...queue,
     ...gathering,
     ...(batching?.preserveOrder === undefined ? {} : { preserveOrder: batching.preserveOrder }),
