@@ -3,6 +3,7 @@ import type { PickleBytes } from './pickle-bytes.ts';
 import { setState, type PickleClass, type PickleClasses, type PickleReading, type TakesPickleState } from './pickle-class.ts';
 import { memoryCost, type PickleLimits } from './pickle-limits.ts';
 import { opcodes, python2Names } from './pickle-opcodes.ts';
+import { PickleStack } from './pickle-stack.ts';
 import { PickledFloat, PickledGlobal, PickledObject, describePickleValue, isTuple, printable, type PickleValue } from './pickle-value.ts';
 
 /** How one pickle is read. */
@@ -41,15 +42,7 @@ export class PickleMachine implements PickleReading {
   readonly #limits: PickleLimits;
   readonly #spent: Spent;
   readonly #buffers: Iterator<Uint8Array> | undefined;
-  readonly #stack: PickleValue[] = [];
-  /** Heights of the stack at which MARKs stand. */
-  readonly #marks: number[] = [];
-  /** Values above the last mark begin here: nothing may be popped below. */
-  #floor = 0;
-  /** The memo, as long as its places are taken in order, which all writers do. */
-  readonly #memo: PickleValue[] = [];
-  /** Places beyond it: a file may name any number. */
-  readonly #farMemo = new Map<number, PickleValue>();
+  readonly #stack = new PickleStack(this);
   readonly #globals = new Map<string, PickledGlobal>();
   readonly #definitions = new WeakMap<PickledGlobal, PickleClass>();
   #protocol = 0;
@@ -103,7 +96,7 @@ export class PickleMachine implements PickleReading {
       if (input.remaining === 0) this.fail('the pickle ends without a STOP');
       const opcode = input.uint8();
       if (opcode === opcodes.STOP) {
-        const value = this.#pop();
+        const value = this.#stack.pop();
         return value;
       }
       if (++this.#spent.objects > this.#limits.maxObjects) this.fail(`the pickle has more than ${this.#limits.maxObjects} opcodes, which is refused`);
@@ -111,32 +104,8 @@ export class PickleMachine implements PickleReading {
     }
   }
 
-  #push(value: PickleValue): void {
-    this.#stack.push(value);
-  }
-
-  #pop(): PickleValue {
-    if (this.#stack.length <= this.#floor) this.fail('a value is taken from an empty stack');
-    return this.#stack.pop()!;
-  }
-
-  #top(): PickleValue {
-    if (this.#stack.length <= this.#floor) this.fail('a value is taken from an empty stack');
-    return this.#stack.at(-1)!;
-  }
-
-  /** Values since the last mark, which goes away. */
-  #popToMark(): PickleValue[] {
-    const mark = this.#marks.pop();
-    if (mark === undefined) return this.fail('there is no mark on the stack');
-    const values = this.#stack.splice(mark);
-    this.charge(memoryCost.list + memoryCost.value * values.length);
-    this.#floor = this.#marks.at(-1) ?? 0;
-    return values;
-  }
-
   #popTuple(): readonly PickleValue[] {
-    const value = this.#pop();
+    const value = this.#stack.pop();
     return isTuple(value) ? value : this.fail(`arguments are ${describePickleValue(value)}, not a tuple`);
   }
 
@@ -147,22 +116,6 @@ export class PickleMachine implements PickleReading {
 
   #float(value: number): PickleValue {
     return this.#options.wrapFloats === true ? new PickledFloat(value) : value;
-  }
-
-  #memoize(index: number): void {
-    this.charge(memoryCost.memo);
-    if (index > this.#memo.length) {
-      this.#farMemo.set(index, this.#top());
-      return;
-    }
-    this.#memo[index] = this.#top();
-    if (this.#farMemo.size > 0) this.#farMemo.delete(index);
-  }
-
-  #recall(index: number | bigint): void {
-    const value = typeof index !== 'number' ? undefined : index < this.#memo.length ? this.#memo[index] : this.#farMemo.get(index);
-    if (value === undefined) this.fail(`the memo has nothing under ${index}`);
-    this.#push(value);
   }
 
   #execute(opcode: number): void {
@@ -179,79 +132,74 @@ export class PickleMachine implements PickleReading {
         return;
       }
       case opcodes.MARK:
-        this.#marks.push(this.#stack.length);
-        this.#floor = this.#stack.length;
-        return;
+        return this.#stack.pushMark();
       case opcodes.POP:
-        // Where nothing stands above the mark, POP takes the mark (pickletools says so; C Python does it).
-        if (this.#stack.length === this.#floor && this.#marks.length > 0) this.#popToMark();
-        else this.#pop();
-        return;
+        return this.#stack.popOne();
       case opcodes.POP_MARK:
-        this.#popToMark();
+        this.#stack.popToMark();
         return;
       case opcodes.DUP:
-        return this.#push(this.#top());
+        return this.#stack.push(this.#stack.top());
 
       case opcodes.NONE:
-        return this.#push(null);
+        return this.#stack.push(null);
       case opcodes.NEWTRUE:
-        return this.#push(true);
+        return this.#stack.push(true);
       case opcodes.NEWFALSE:
-        return this.#push(false);
+        return this.#stack.push(false);
       case opcodes.INT: {
         const start = input.position;
         const value = input.integerLine();
         // Protocol 1 and 0 write True as "01": two digits tell it from 1.
         const digits = input.bytes.toString('latin1', start, start + 3).trimEnd();
-        return this.#push(digits === '00' ? false : digits === '01' ? true : value);
+        return this.#stack.push(digits === '00' ? false : digits === '01' ? true : value);
       }
       case opcodes.LONG:
-        return this.#push(input.longLine());
+        return this.#stack.push(input.longLine());
       case opcodes.BININT:
-        return this.#push(input.int32());
+        return this.#stack.push(input.int32());
       case opcodes.BININT1:
-        return this.#push(input.uint8());
+        return this.#stack.push(input.uint8());
       case opcodes.BININT2:
-        return this.#push(input.uint16());
+        return this.#stack.push(input.uint16());
       case opcodes.LONG1:
-        return this.#push(this.#long(input.uint8()));
+        return this.#stack.push(this.#long(input.uint8()));
       case opcodes.LONG4:
-        return this.#push(this.#long(input.int32()));
+        return this.#stack.push(this.#long(input.int32()));
       case opcodes.FLOAT:
-        return this.#push(this.#float(input.floatLine()));
+        return this.#stack.push(this.#float(input.floatLine()));
       case opcodes.BINFLOAT:
-        return this.#push(this.#float(input.doubleBigEndian()));
+        return this.#stack.push(this.#float(input.doubleBigEndian()));
 
       case opcodes.STRING:
-        return this.#push(this.#text(input.quotedLine()));
+        return this.#stack.push(this.#text(input.quotedLine()));
       case opcodes.BINSTRING:
-        return this.#push(this.#text(input.take(this.#length(input.int32())).toString('latin1')));
+        return this.#stack.push(this.#text(input.take(this.#length(input.int32())).toString('latin1')));
       case opcodes.SHORT_BINSTRING:
-        return this.#push(this.#text(input.take(input.uint8()).toString('latin1')));
+        return this.#stack.push(this.#text(input.take(input.uint8()).toString('latin1')));
       case opcodes.UNICODE:
-        return this.#push(this.#text(input.rawUnicodeEscapeLine()));
+        return this.#stack.push(this.#text(input.rawUnicodeEscapeLine()));
       case opcodes.SHORT_BINUNICODE:
-        return this.#push(this.#text(input.utf8(input.uint8())));
+        return this.#stack.push(this.#text(input.utf8(input.uint8())));
       case opcodes.BINUNICODE:
-        return this.#push(this.#text(input.utf8(input.uint32())));
+        return this.#stack.push(this.#text(input.utf8(input.uint32())));
       case opcodes.BINUNICODE8:
-        return this.#push(this.#text(input.utf8(this.#textLength(input.uint64()))));
+        return this.#stack.push(this.#text(input.utf8(this.#textLength(input.uint64()))));
       case opcodes.SHORT_BINBYTES:
-        return this.#push(this.#bytes(input.uint8()));
+        return this.#stack.push(this.#bytes(input.uint8()));
       case opcodes.BINBYTES:
-        return this.#push(this.#bytes(input.uint32()));
+        return this.#stack.push(this.#bytes(input.uint32()));
       case opcodes.BINBYTES8:
       case opcodes.BYTEARRAY8:
-        return this.#push(this.#bytes(input.uint64()));
+        return this.#stack.push(this.#bytes(input.uint64()));
       case opcodes.NEXT_BUFFER: {
         const next = this.#buffers?.next();
         if (next === undefined) return this.fail('the pickle keeps data in buffers outside of the file, which were not given');
         if (next.done === true) return this.fail('the pickle has more buffers outside of the file than were given');
-        return this.#push(next.value);
+        return this.#stack.push(next.value);
       }
       case opcodes.READONLY_BUFFER:
-        this.#top();
+        this.#stack.top();
         return;
 
       default:
@@ -263,60 +211,60 @@ export class PickleMachine implements PickleReading {
     switch (opcode) {
       case opcodes.EMPTY_LIST:
         this.charge(memoryCost.list);
-        return this.#push([]);
+        return this.#stack.push([]);
       case opcodes.EMPTY_TUPLE:
-        return this.#push(this.#tuple([]));
+        return this.#stack.push(this.#tuple([]));
       case opcodes.EMPTY_DICT:
         this.charge(memoryCost.dict);
-        return this.#push(new Map());
+        return this.#stack.push(new Map());
       case opcodes.EMPTY_SET:
         this.charge(memoryCost.set);
-        return this.#push(new Set());
+        return this.#stack.push(new Set());
       case opcodes.LIST:
-        return this.#push(this.#popToMark());
+        return this.#stack.push(this.#stack.popToMark());
       case opcodes.TUPLE:
-        return this.#push(this.#tuple(this.#popToMark()));
+        return this.#stack.push(this.#tuple(this.#stack.popToMark()));
       case opcodes.TUPLE1:
-        return this.#push(this.#tuple([this.#pop()]));
+        return this.#stack.push(this.#tuple([this.#stack.pop()]));
       case opcodes.TUPLE2: {
-        const second = this.#pop();
-        return this.#push(this.#tuple([this.#pop(), second]));
+        const second = this.#stack.pop();
+        return this.#stack.push(this.#tuple([this.#stack.pop(), second]));
       }
       case opcodes.TUPLE3: {
-        const third = this.#pop();
-        const second = this.#pop();
-        return this.#push(this.#tuple([this.#pop(), second, third]));
+        const third = this.#stack.pop();
+        const second = this.#stack.pop();
+        return this.#stack.push(this.#tuple([this.#stack.pop(), second, third]));
       }
       case opcodes.DICT: {
-        const entries = this.#popToMark();
+        const entries = this.#stack.popToMark();
         this.charge(memoryCost.dict);
         const dict = new Map<PickleValue, PickleValue>();
         this.#setItems(dict, entries);
-        return this.#push(dict);
+        return this.#stack.push(dict);
       }
       case opcodes.FROZENSET:
         this.charge(memoryCost.set);
-        return this.#push(new Set(this.#popToMark()));
+        return this.#stack.push(new Set(this.#stack.popToMark()));
       case opcodes.APPEND: {
-        const value = this.#pop();
-        return this.#appendItems(this.#top(), [value]);
+        const value = this.#stack.pop();
+        return this.#appendItems(this.#stack.top(), [value]);
       }
       case opcodes.APPENDS: {
-        const values = this.#popToMark();
-        return this.#appendItems(this.#top(), values);
+        const values = this.#stack.popToMark();
+        return this.#appendItems(this.#stack.top(), values);
       }
       case opcodes.SETITEM: {
-        const value = this.#pop();
-        const key = this.#pop();
-        return this.#setItems(this.#top(), [key, value]);
+        const value = this.#stack.pop();
+        const key = this.#stack.pop();
+        return this.#setItems(this.#stack.top(), [key, value]);
       }
       case opcodes.SETITEMS: {
-        const values = this.#popToMark();
-        return this.#setItems(this.#top(), values);
+        const values = this.#stack.popToMark();
+        return this.#setItems(this.#stack.top(), values);
       }
       case opcodes.ADDITEMS: {
-        const values = this.#popToMark();
-        const set = this.#top();
+        const values = this.#stack.popToMark();
+        const set = this.#stack.top();
         if (!(set instanceof Set)) return this.fail(`values are added to ${describePickleValue(set)}, which is no set`);
         this.charge(memoryCost.memo * values.length);
         for (const value of values) set.add(value);
@@ -324,22 +272,22 @@ export class PickleMachine implements PickleReading {
       }
 
       case opcodes.GET:
-        return this.#recall(this.#input.integerLine());
+        return this.#stack.recall(this.#input.integerLine());
       case opcodes.BINGET:
-        return this.#recall(this.#input.uint8());
+        return this.#stack.recall(this.#input.uint8());
       case opcodes.LONG_BINGET:
-        return this.#recall(this.#input.uint32());
+        return this.#stack.recall(this.#input.uint32());
       case opcodes.PUT: {
         const index = this.#input.integerLine();
         if (typeof index !== 'number' || index < 0) return this.fail('a place in the memo is no index');
-        return this.#memoize(index);
+        return this.#stack.memoize(index);
       }
       case opcodes.BINPUT:
-        return this.#memoize(this.#input.uint8());
+        return this.#stack.memoize(this.#input.uint8());
       case opcodes.LONG_BINPUT:
-        return this.#memoize(this.#input.uint32());
+        return this.#stack.memoize(this.#input.uint32());
       case opcodes.MEMOIZE:
-        return this.#memoize(this.#memo.length + this.#farMemo.size);
+        return this.#stack.memoize(this.#stack.nextPlace);
       default:
         this.#executeObject(opcode);
     }
@@ -349,48 +297,48 @@ export class PickleMachine implements PickleReading {
     switch (opcode) {
       case opcodes.GLOBAL: {
         const module = this.#input.line();
-        return this.#push(this.#global(decodeName(module), decodeName(this.#input.line())));
+        return this.#stack.push(this.#global(decodeName(module), decodeName(this.#input.line())));
       }
       case opcodes.STACK_GLOBAL: {
-        const name = this.#pop();
-        const module = this.#pop();
+        const name = this.#stack.pop();
+        const module = this.#stack.pop();
         if (typeof name !== 'string' || typeof module !== 'string') return this.fail('a class is not named by text');
-        return this.#push(this.#global(module, name));
+        return this.#stack.push(this.#global(module, name));
       }
       case opcodes.REDUCE: {
-        const args = this.#options.bareArguments === true && !isTuple(this.#stack.at(-1)) ? this.#tuple([this.#pop()]) : this.#popTuple();
-        return this.#push(this.construct(this.#pop(), args));
+        const args = this.#options.bareArguments === true && !isTuple(this.#stack.top()) ? this.#tuple([this.#stack.pop()]) : this.#popTuple();
+        return this.#stack.push(this.construct(this.#stack.pop(), args));
       }
       case opcodes.NEWOBJ: {
         const args = this.#popTuple();
-        return this.#push(this.construct(this.#pop(), args));
+        return this.#stack.push(this.construct(this.#stack.pop(), args));
       }
       case opcodes.NEWOBJ_EX: {
-        const keywords = this.#pop();
+        const keywords = this.#stack.pop();
         const args = this.#popTuple();
         if (!(keywords instanceof Map)) return this.fail(`keyword arguments are ${describePickleValue(keywords)}, not a dict`);
-        return this.#push(this.construct(this.#pop(), args, keywords as Map<PickleValue, PickleValue>));
+        return this.#stack.push(this.construct(this.#stack.pop(), args, keywords as Map<PickleValue, PickleValue>));
       }
       case opcodes.INST: {
         const module = this.#input.line();
         const type = this.#global(decodeName(module), decodeName(this.#input.line()));
-        return this.#push(this.construct(type, this.#tuple(this.#popToMark())));
+        return this.#stack.push(this.construct(type, this.#tuple(this.#stack.popToMark())));
       }
       case opcodes.OBJ: {
-        const values = this.#popToMark();
+        const values = this.#stack.popToMark();
         const type = values.shift();
         if (type === undefined) return this.fail('an object has no class');
-        return this.#push(this.construct(type, this.#tuple(values)));
+        return this.#stack.push(this.construct(type, this.#tuple(values)));
       }
       case opcodes.BUILD: {
-        const state = this.#pop();
-        const target = this.#pop();
-        return this.#push(this.#build(target, state));
+        const state = this.#stack.pop();
+        const target = this.#stack.pop();
+        return this.#stack.push(this.#build(target, state));
       }
       case opcodes.PERSID:
-        return this.#push(this.#persistent(this.#input.line()));
+        return this.#stack.push(this.#persistent(this.#input.line()));
       case opcodes.BINPERSID:
-        return this.#push(this.#persistent(this.#pop()));
+        return this.#stack.push(this.#persistent(this.#stack.pop()));
       case opcodes.EXT1:
         return this.#refuseExtension(this.#input.uint8());
       case opcodes.EXT2:
