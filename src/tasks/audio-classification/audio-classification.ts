@@ -43,7 +43,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
 
   async function classify(value: unknown, call: Call): Promise<unknown> {
     const fields = readFields(value, ['audio', 'topK'], 'audio');
-    const topK = readCount(fields['topK'], 'topK', defaultTopK, labels!.length);
+    const topK = readCount(fields, 'topK', defaultTopK, 1, labels!.length);
     const { elements, shape } = await audioElements(audioBytes(fields['audio'], 'audio'), plan, 'audio', call);
     if (elements.length === 0) throw new ModelportError('INVALID_VALUE', 'audio has no samples: record something first', { at: 'audio' });
     const tensor: Tensor = { datatype: 'FP32', shape: [1, ...shape], data: elements };

@@ -6,11 +6,12 @@ import { readExamples } from '../../example-files.ts';
 import type { Model } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
 import { shortest } from '../classification/scores.ts';
+import { readTextFields } from '../request/read-fields.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { planSentences, poolings, sentenceVectors } from '../text/pooling.ts';
 import { openTextModel, withPredict } from '../text/text-model.ts';
 import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
-import { readFields, readTexts, truncatedSchema } from '../text/text-value.ts';
+import { readTexts, truncatedSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
 export const options = z.strictObject({
@@ -41,7 +42,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   if (each && plan.output.shape.length !== 3) throw new ModelportError('INVALID_CONFIG', `output '${plan.output.name}' has one vector a text, none of its tokens`, { at: 'task.pooling' });
 
   async function extract(value: unknown, call: Call): Promise<unknown> {
-    const request = readFields(Array.isArray(value) ? { text: value as unknown } : value, ['text']);
+    const request = readTextFields(Array.isArray(value) ? { text: value as unknown } : value, ['text']);
     const { texts, single } = readTexts(request, 'text', mostTexts);
     if (each) {
       const rows = await Promise.all(texts.map((one) => text.tokenizer.encode(one, text.maxTokens === undefined ? {} : { maxTokens: text.maxTokens }, call, 'text')));

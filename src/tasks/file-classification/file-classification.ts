@@ -56,7 +56,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
 
   async function classify(value: unknown, call: Call): Promise<unknown> {
     const fields = readFields(value, ['file', 'topK'], 'file');
-    const count = readCount(fields['topK'], 'topK', topK, labels!.length);
+    const count = readCount(fields, 'topK', topK, 1, labels!.length);
     const bytes = fileBytes(fields['file'], 'file', { noun: 'a file', mediaType: 'application/octet-stream' });
     if (bytes.length === 0) return answerOf('empty', 1, []);
     const { features, beginLength } = byteFeatures(bytes, plan);

@@ -6,11 +6,12 @@ import { readExamples } from '../../example-files.ts';
 import type { Model } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
 import { largest, shortest, toProbabilities } from '../classification/scores.ts';
+import { readCount, readTextFields } from '../request/read-fields.ts';
 import { cleanUp } from '../text/decoders.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
 import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
-import { readCount, readFields, readText, readTexts, textSchema } from '../text/text-value.ts';
+import { readText, readTexts, textSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
 export const options = z.strictObject({
@@ -43,7 +44,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   };
 
   async function fill(value: unknown, call: Call): Promise<unknown> {
-    const request = readFields(value, ['text', 'topK', 'targets']);
+    const request = readTextFields(value, ['text', 'topK', 'targets']);
     const sentence = readText(request, 'text');
     const topK = readCount(request, 'topK', standard, 1, 1000);
     const targets = request['targets'] === undefined || request['targets'] === '' ? undefined : targetIds(request['targets']);

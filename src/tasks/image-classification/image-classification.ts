@@ -65,8 +65,8 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
 }
 
 function readRequest(value: unknown, defaultTopK: number, mostTopK: number): { readonly bytes: Uint8Array; readonly topK: number } {
-  const { image, topK } = readFields(value, ['image', 'topK'], 'image');
-  return { topK: readCount(topK, 'topK', defaultTopK, mostTopK), bytes: imageBytes(image, 'image') };
+  const fields = readFields(value, ['image', 'topK'], 'image');
+  return { topK: readCount(fields, 'topK', defaultTopK, 1, mostTopK), bytes: imageBytes(fields['image'], 'image') };
 }
 
 function inputSchema(drawn: boolean, topK: number, classes: number): JsonSchema {

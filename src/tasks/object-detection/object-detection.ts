@@ -12,7 +12,7 @@ import type { ImageOptions } from '../image/image-options.ts';
 import { imageTensor } from '../image/image-tensor.ts';
 import { warmImageThreads } from '../image/image-threads.ts';
 import { imageBytes, imageSchema } from '../image/image-value.ts';
-import { readFields, readShare } from '../request/read-fields.ts';
+import { readFields, readNumber } from '../request/read-fields.ts';
 import { withPredict } from '../request/with-predict.ts';
 import { suppress, toOriginal } from './boxes.ts';
 import { findDetectionOutputs, recognizeOutputs, type DetectionOutputs } from './find-outputs.ts';
@@ -75,7 +75,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
 
   async function find(value: unknown, call: Call): Promise<unknown> {
     const fields = readFields(value, ['image', 'threshold'], 'image');
-    const least = readShare(fields['threshold'], 'threshold', leastScore);
+    const least = readNumber(fields, 'threshold', leastScore, 0, 1);
     const { tensor, prepared } = await imageTensor(imageBytes(fields['image'], 'image'), plan, 'image', call);
     const inputs = new Map<string, Tensor>([[spec.name, tensor]]);
     if (mask !== undefined) inputs.set(mask.name, ones(mask.datatype, [1, prepared.height, prepared.width]));

@@ -13,7 +13,7 @@ import { imageExamples } from '../image/image-examples.ts';
 import { imageShape } from '../image/image-input.ts';
 import type { Raster } from '../image/raster.ts';
 import { imageBytes, imageSchema } from '../image/image-value.ts';
-import { readFields, readShare } from '../request/read-fields.ts';
+import { readFields, readNumber } from '../request/read-fields.ts';
 import { TaskThreads } from '../request/task-threads.ts';
 import { withPredict } from '../request/with-predict.ts';
 import { batchWidth } from './line-tensors.ts';
@@ -46,7 +46,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
 
   async function read(value: unknown, call: Call): Promise<unknown> {
     const fields = readFields(value, ['image', 'threshold'], 'image');
-    const least = readShare(fields['threshold'], 'threshold', given.textThreshold);
+    const least = readNumber(fields, 'threshold', given.textThreshold, 0, 1);
     const bytes = new Uint8Array(imageBytes(fields['image'], 'image'));
     const { color, shortestSide, longestSide, maxPixels } = given;
     const worked = await inThread<WorkedPicture>({ kind: 'picture', bytes, color, shortestSide, longestSide, maxPixels }, call, [bytes.buffer]);

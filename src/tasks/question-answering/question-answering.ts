@@ -6,11 +6,12 @@ import { readExamples } from '../../example-files.ts';
 import type { Model } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
 import { shortest } from '../classification/scores.ts';
+import { readCount, readTextFields } from '../request/read-fields.ts';
 import type { Encoding } from '../text/encoding.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
 import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
-import { characterPositions, readCount, readFields, readText, textSchema } from '../text/text-value.ts';
+import { characterPositions, readText, textSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 import { bestSpans } from './best-spans.ts';
 
@@ -55,7 +56,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const standard = given.topK ?? 1;
 
   async function answer(value: unknown, call: Call): Promise<unknown> {
-    const request = readFields(value, ['question', 'context', 'topK']);
+    const request = readTextFields(value, ['question', 'context', 'topK']);
     const question = readText(request, 'question');
     const context = readText(request, 'context');
     const topK = readCount(request, 'topK', standard, 1, 100);

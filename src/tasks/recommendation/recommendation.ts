@@ -94,7 +94,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
     const fields = readFields(value, ['user', 'items', 'exclude', 'topK']);
     if (fields['user'] === undefined) throw new ModelportError('INVALID_VALUE', 'user is missing: say for whom', { at: 'user' });
     const user = codeOf(fields['user'], users, 'user');
-    const topK = readCount(fields['topK'], 'topK', defaultTopK, Math.min(1000, itemCount ?? 1000));
+    const topK = readCount(fields, 'topK', defaultTopK, 1, Math.min(1000, itemCount ?? 1000));
     const excluded = new Set(readList(fields['exclude'], 'exclude').map((one, index) => codeOf(one, items, `exclude[${index}]`)));
     const asked = fields['items'] === undefined ? undefined : readList(fields['items'], 'items');
     if (asked === undefined && itemCount === undefined) throw new ModelportError('INVALID_VALUE', 'items is missing: say which ones to choose from', { at: 'items' });

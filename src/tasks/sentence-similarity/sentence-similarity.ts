@@ -5,10 +5,11 @@ import { readExamples } from '../../example-files.ts';
 import type { Model } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
 import { shortest } from '../classification/scores.ts';
+import { readTextFields } from '../request/read-fields.ts';
 import { isSentenceModel, normalized, planSentences, poolings, sentenceVectors } from '../text/pooling.ts';
 import { openTextModel, withPredict } from '../text/text-model.ts';
 import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
-import { readFields, readText, readTexts, textSchema, truncatedSchema } from '../text/text-value.ts';
+import { readText, readTexts, textSchema, truncatedSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
 export const options = z.strictObject({
@@ -33,7 +34,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const plan = planSentences(model, facts.artifact, given);
 
   async function compare(value: unknown, call: Call): Promise<unknown> {
-    const request = readFields(value, ['source', 'sentences']);
+    const request = readTextFields(value, ['source', 'sentences']);
     const source = readText(request, 'source');
     // A form sends one sentence a line.
     const given = request['sentences'];

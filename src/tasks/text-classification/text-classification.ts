@@ -10,10 +10,11 @@ import { classEvidence, classLabels } from '../classification/class-labels.ts';
 import { evidentLabel, findClassOutputs } from '../classification/class-outputs.ts';
 import { classCount, mayHoldScores } from '../classification/scores-output.ts';
 import { largest, numbers, shortest, toProbabilities } from '../classification/scores.ts';
+import { readCount, readTextFields } from '../request/read-fields.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
 import { hasTokenizer, mostTextUnits, prepareTokenizer } from '../text/text-tokenizer.ts';
-import { readCount, readFields, readOptionalText, readText, textSchema, truncatedSchema } from '../text/text-value.ts';
+import { readOptionalText, readText, textSchema, truncatedSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
 export const options = z.strictObject({
@@ -71,7 +72,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const fields: [string, ...string[]] = input === undefined ? ['text', 'textPair', 'topK'] : ['text', 'topK'];
 
   async function classify(value: unknown, call: Call): Promise<unknown> {
-    const request = readFields(value, fields);
+    const request = readTextFields(value, fields);
     const text = readText(request, 'text');
     const pair = input === undefined ? readOptionalText(request, 'textPair') : undefined;
     const count = readCount(request, 'topK', topK, 1, Math.max(1, labels?.length ?? 1));

@@ -1,7 +1,7 @@
 /** How a text is to be continued: from the fields of a value, or the parameters of a generate request. */
 import { ModelportError } from '../../errors.ts';
 import type { Parameters } from '../../model.ts';
-import { describe, readCount, readNumber, type Fields } from '../text/text-value.ts';
+import { type Fields, describe, readCount, readNumber } from '../request/read-fields.ts';
 import type { Sampling } from './sampling.ts';
 
 export interface GenerationSettings {

@@ -6,10 +6,11 @@ import { readExamples } from '../../example-files.ts';
 import { AsyncQueue } from '../../lib/async-queue.ts';
 import type { GenerateRequest, JsonSchema, Model, TokenEvent } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
+import { readTextFields } from '../request/read-fields.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { readModelFile } from '../text/model-files.ts';
 import { hasTokenizer, openTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
-import { readFields, readText, textSchema } from '../text/text-value.ts';
+import { readText, textSchema } from '../text/text-value.ts';
 import { findCachePlan, type CachePlan } from './cache-plan.ts';
 import { readSettings, settingFields, settingNames, type GenerationSettings } from './generation-request.ts';
 import { createSampler } from './sampling.ts';
@@ -121,7 +122,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   }
 
   async function predict(value: unknown, call: Call): Promise<unknown> {
-    const request = readFields(value, ['prompt', ...settingNames]);
+    const request = readTextFields(value, ['prompt', ...settingNames]);
     let text = '';
     for await (const event of events(readText(request, 'prompt'), (room) => readSettings(request, defaults, room), call)) {
       if (event.type === 'text-delta') text += event.text;

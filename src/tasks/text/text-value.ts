@@ -1,27 +1,7 @@
-/** Reading the values that text tasks take, and saying what is wrong with them. */
+/** The texts in values that tasks take, and how schemas tell of them. */
 import { ModelportError } from '../../errors.ts';
-import { didYouMean } from '../../lib/nearest.ts';
 import type { JsonSchema } from '../../model.ts';
-
-export type Fields = Readonly<Record<string, unknown>>;
-
-/** The object that was sent; a text alone is its first field. Throws `INVALID_VALUE` naming the field. */
-export function readFields(value: unknown, fields: readonly [string, ...string[]]): Fields {
-  if (typeof value === 'string') return { [fields[0]]: value };
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) {
-    throw new ModelportError('INVALID_VALUE', `the value is ${describe(value)}: send an object with the field '${fields[0]}'`);
-  }
-  const unknown = Object.keys(value).find((name) => !fields.includes(name));
-  if (unknown !== undefined) throw new ModelportError('INVALID_VALUE', `there is no field '${unknown.slice(0, 80)}'${didYouMean(unknown, fields)}`, { at: unknown.slice(0, 80) });
-  return value as Fields;
-}
-
-export function describe(value: unknown): string {
-  if (value === undefined) return 'missing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  return value instanceof Uint8Array ? 'a file' : `a ${typeof value}`;
-}
+import { describe, type Fields } from '../request/read-fields.ts';
 
 /** A text that is not empty. */
 export function readText(fields: Fields, name: string): string {
@@ -41,41 +21,6 @@ export function readTexts(fields: Fields, name: string, most: number): { readonl
   if (!Array.isArray(value)) return { texts: [readText(fields, name)], single: true };
   if (value.length === 0 || value.length > most) throw new ModelportError('INVALID_VALUE', `${name} has ${value.length} texts: send 1 to ${most}`, { at: name });
   return { texts: value.map((text, index) => readText({ [`${name}[${index}]`]: text as unknown }, `${name}[${index}]`)), single: false };
-}
-
-/** A whole number; forms send it as text. */
-export function readCount(fields: Fields, name: string, otherwise: number, least: number, most: number): number {
-  const value = fields[name];
-  if (value === undefined) return Math.min(otherwise, most);
-  const count = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
-  if (typeof count !== 'number' || !Number.isInteger(count) || count < least || count > most) {
-    throw new ModelportError('INVALID_VALUE', `${name} is ${JSON.stringify(value)?.slice(0, 80)}: write a whole number from ${least} to ${most}`, { at: name });
-  }
-  return count;
-}
-
-export function readNumber(fields: Fields, name: string, otherwise: number, least: number, most: number): number {
-  const value = fields[name];
-  if (value === undefined) return otherwise;
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  if (typeof number !== 'number' || !(number >= least && number <= most)) throw new ModelportError('INVALID_VALUE', `${name} is ${JSON.stringify(value)?.slice(0, 80)}: write a number from ${least} to ${most}`, { at: name });
-  return number;
-}
-
-export function readBoolean(fields: Fields, name: string, otherwise: boolean): boolean {
-  const value = fields[name];
-  if (value === undefined) return otherwise;
-  if (value === true || value === 'true') return true;
-  if (value === false || value === 'false') return false;
-  throw new ModelportError('INVALID_VALUE', `${name} is ${JSON.stringify(value)?.slice(0, 80)}: write true or false`, { at: name });
-}
-
-export function readChoice<Choice extends string>(fields: Fields, name: string, otherwise: Choice, choices: readonly Choice[]): Choice {
-  const value = fields[name];
-  if (value === undefined) return otherwise;
-  const found = choices.find((choice) => choice === value);
-  if (found === undefined) throw new ModelportError('INVALID_VALUE', `${name} is ${JSON.stringify(value)?.slice(0, 80)}: write one of ${choices.join(', ')}${typeof value === 'string' ? didYouMean(value, choices) : ''}`, { at: name });
-  return found;
 }
 
 export function textSchema(title: string, description: string): JsonSchema {

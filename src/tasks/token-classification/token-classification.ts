@@ -6,10 +6,11 @@ import { readExamples } from '../../example-files.ts';
 import type { JsonSchema, Model } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
 import { shortest, toProbabilities } from '../classification/scores.ts';
+import { readChoice, readTextFields } from '../request/read-fields.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
 import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
-import { characterPositions, readChoice, readFields, readText, textSchema } from '../text/text-value.ts';
+import { characterPositions, readText, textSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 import { aggregate, aggregations, type Entity, type ScoredToken } from './aggregate.ts';
 
@@ -46,7 +47,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const { tokenizer, special } = text.tokenizer;
 
   async function find(value: unknown, call: Call): Promise<unknown> {
-    const request = readFields(value, ['text', 'aggregation']);
+    const request = readTextFields(value, ['text', 'aggregation']);
     const sentence = readText(request, 'text');
     const aggregation = readChoice(request, 'aggregation', standard, aggregations);
     const { maxTokens } = text;

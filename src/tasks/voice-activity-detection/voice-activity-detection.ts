@@ -12,7 +12,7 @@ import type { AudioElements, AudioPlan } from '../audio/audio-plan.ts';
 import { audioElements } from '../audio/audio-threads.ts';
 import { audioBytes, audioExamples, audioSchema } from '../audio/audio-value.ts';
 import { shortest } from '../classification/scores.ts';
-import { readFields, readShare, shown } from '../request/read-fields.ts';
+import { readFields, readNumber, shown } from '../request/read-fields.ts';
 import { withPredict } from '../request/with-predict.ts';
 import { Listener, type ListenerPlan } from './listener.ts';
 import { options, type Options } from './options.ts';
@@ -82,7 +82,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
 
   async function listen(value: unknown, call: Call): Promise<unknown> {
     const fields = readFields(value, ['audio', 'threshold', 'stream', 'end'], 'audio');
-    const least = readShare(fields['threshold'], 'threshold', threshold);
+    const least = readNumber(fields, 'threshold', threshold, 0, 1);
     const { name, end } = readStream(fields);
     const bytes = audioBytes(fields['audio'], 'audio');
     if (name === undefined) return answerOf(await new Listener(model, plan).hear((await audioElements(bytes, audio, 'audio', call)).elements, true, call), 0, least);

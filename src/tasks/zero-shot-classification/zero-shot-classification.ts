@@ -6,10 +6,11 @@ import { readExamples } from '../../example-files.ts';
 import type { Model } from '../../model.ts';
 import type { Task, TaskFacts } from '../../task.ts';
 import { largest, shortest, toProbabilities } from '../classification/scores.ts';
+import { readBoolean, readTextFields } from '../request/read-fields.ts';
 import { readHuggingFaceConfig } from '../text/hugging-face-config.ts';
 import { findFloatOutput, openTextModel, withPredict } from '../text/text-model.ts';
 import { hasTokenizer, prepareTokenizer } from '../text/text-tokenizer.ts';
-import { readBoolean, readFields, readText, readTexts, textSchema, truncatedSchema } from '../text/text-value.ts';
+import { readText, readTexts, textSchema, truncatedSchema } from '../text/text-value.ts';
 import { findTokenInputs } from '../text/token-inputs.ts';
 
 export const options = z.strictObject({
@@ -47,7 +48,7 @@ function lift(model: Model, given: Options, facts: TaskFacts): Model {
   const template = given.hypothesisTemplate ?? 'This example is {}.';
 
   async function classify(value: unknown, call: Call): Promise<unknown> {
-    const request = readFields(value, ['text', 'labels', 'multiLabel', 'hypothesisTemplate']);
+    const request = readTextFields(value, ['text', 'labels', 'multiLabel', 'hypothesisTemplate']);
     const premise = readText(request, 'text');
     const labels = readLabels(request['labels']);
     const several = readBoolean(request, 'multiLabel', false) || labels.length === 1;
