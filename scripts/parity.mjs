@@ -9,6 +9,7 @@
  * MODELPORT_TORCH_PYTHON name others. PyTorch is the registry's CUDA build without CUDA's own 3 GB, with stubs in their place (needs gcc and readelf).
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -19,13 +20,14 @@ const sklearnPackages = ['scikit-learn==1.9.1', 'lightgbm==4.7.0', 'xgboost==3.2
 const torchAlone = ['torch==2.15.0', 'torchvision==0.29.2', 'timm==1.0.31', 'transformers==5.23.0', 'nvidia-cuda-runtime==13.5.37', 'efficientnet-lite-pytorch'];
 const torchWith = [
   'filelock', 'typing-extensions', 'setuptools>=77', 'sympy', 'networkx', 'jinja2', 'fsspec', 'numpy==2.4.6', 'pillow', 'huggingface_hub', 'safetensors', 'pyyaml',
-  'tokenizers', 'regex', 'tqdm', 'packaging', 'requests', 'sentencepiece', 'protobuf', 'einops', 'onnx==1.23.2', 'onnxruntime==1.31.1',
+  'tokenizers', 'regex', 'tqdm', 'packaging', 'requests', 'sentencepiece', 'protobuf', 'einops', 'onnx==1.23.2', 'onnxruntime==1.31.1', 'onnxscript', 'scipy==1.17.1',
 ];
 
 const environments = {
-  sklearn: { variable: 'MODELPORT_SKLEARN_PYTHON', install: (pip) => pip(...sklearnPackages) },
+  sklearn: { variable: 'MODELPORT_SKLEARN_PYTHON', packages: sklearnPackages, install: (pip) => pip(...sklearnPackages) },
   torch: {
     variable: 'MODELPORT_TORCH_PYTHON',
+    packages: [...torchAlone, ...torchWith],
     install: (pip, folder) => {
       pip('--no-deps', ...torchAlone);
       pip(...torchWith);
@@ -41,6 +43,8 @@ const sweeps = [
   { name: 'torch-export', environment: 'torch', script: 'torch_export.mjs' },
   { name: 'torchscript', environment: 'torch', script: 'torchscript.mjs' },
   { name: 'architectures', environment: 'torch', script: 'architectures.mjs' },
+  { name: 'text', environment: 'torch', script: 'text.mjs', also: 'MODELPORT_TEXT_PYTHON' },
+  { name: 'tasks', environment: 'torch', script: 'tasks.mjs' },
 ];
 
 function must(command, args, options = {}) {
@@ -50,16 +54,17 @@ function must(command, args, options = {}) {
 }
 
 function pythonOf(name) {
-  const { variable, install } = environments[name];
+  const { variable, packages, install } = environments[name];
   const given = process.env[variable];
   if (given !== undefined) return given;
   const folder = join(home, name);
   const python = join(folder, 'bin/python');
-  const done = join(folder, 'installed');
+  // Another list of packages is installed over what is there.
+  const done = join(folder, `installed-${createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 12)}`);
   if (!existsSync(done)) {
     mkdirSync(dirname(folder), { recursive: true });
     console.log(`installing ${name} into ${folder}`);
-    must('python3', ['-m', 'venv', folder]);
+    if (!existsSync(python)) must('python3', ['-m', 'venv', folder]);
     install((...packages) => must(python, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--no-cache-dir', ...packages]), folder);
     mkdirSync(done);
   }

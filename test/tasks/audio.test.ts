@@ -99,7 +99,7 @@ interface Fixture {
   readonly wav2vec2: string;
   readonly resampled: readonly { readonly from: number; readonly to: number; readonly count: number; readonly values: string }[];
 }
-const fixture = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'fixtures', 'tasks', 'audio-features.json'), 'utf8')) as Fixture;
+const fixture = JSON.parse(readFileSync(join(process.env['MODELPORT_TASK_FIXTURES'] ?? join(import.meta.dirname, '..', 'fixtures', 'tasks'), 'audio-features.json'), 'utf8')) as Fixture;
 const floats = (text: string): Float32Array => new Float32Array(new Uint8Array(Buffer.from(text, 'base64')).buffer);
 
 describe('resampling', () => {

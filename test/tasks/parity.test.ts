@@ -12,9 +12,11 @@ import { createRepository } from '../../src/commands/compose.ts';
 import type { FolderModelRepository } from '../../src/serving/model-repository.ts';
 
 const fixtures = join(import.meta.dirname, '..', 'fixtures');
-const models = join(fixtures, 'tasks', 'models');
+/** Where scripts/parity/tasks.mjs made them anew. */
+const made = process.env['MODELPORT_TASK_FIXTURES'] ?? join(fixtures, 'tasks');
+const models = join(made, 'models');
 const photo = new Uint8Array(readFileSync(join(fixtures, 'images', 'photo.jpg')));
-const sound = new Uint8Array(readFileSync(join(fixtures, 'tasks', 'sound.wav')));
+const sound = new Uint8Array(readFileSync(join(made, 'sound.wav')));
 
 interface Scored {
   readonly label: string;
