@@ -128,7 +128,7 @@ def main():
     known = {}
     for case in load_cases():
         modes = ['scripted'] if case.data_dependent else ['traced', 'scripted'] if case.script else ['traced']
-        if case.group in ('torchvision', 'segmentation'):
+        if case.group in ('torchvision', 'segmentation', 'timm'):
             modes = ['traced', 'scripted']
         for mode in modes:
             known[f'{mode} {case.group}: {case.name}'] = (mode, case)

@@ -69,6 +69,10 @@ export function hasType(value: ScriptValue, type: ScriptType): boolean | undefin
       return value === null ? true : first === undefined ? undefined : hasType(value, first);
     case 'Union':
       return any(type.parameters.map((parameter) => hasType(value, parameter)));
+    case 'list':
+      return Array.isArray(value) || value instanceof TensorSequence;
+    case 'tuple':
+      return value instanceof AtenTuple;
     case 'List':
       if (value instanceof TensorSequence) return first?.name === 'Tensor';
       if (!Array.isArray(value)) return false;

@@ -139,6 +139,18 @@ it('tells its own archives from tensors alone', () => {
   expect(() => importTorchScript(zip([['m/data.pkl', Buffer.from('\x80\x02}q\x00.', 'latin1')], ['m/data/0', Buffer.alloc(4)]]), 'model.pt')).toThrow(/no TorchScript code/);
 });
 
+it.each([
+  ['[x]', 'list', true],
+  ['[x]', 'tuple', false],
+  ['(x, 1)', 'tuple', true],
+  ['x', 'list', false],
+  ['[x]', 'List[Tensor]', true],
+])('tells whether %s is a %s', (value, type, answer) => {
+  const [yes, no] = answer ? ['relu', 'frobnicate'] : ['frobnicate', 'relu'];
+  const model = importTorchScript(archiveOf(`y = ${value}\n    if isinstance(y, ${type}):\n      z = torch.${yes}(x)\n    else:\n      z = torch.${no}(x)\n    return z`), 'model.pt', { inputs: [{ name: 'x', datatype: 'FP32', shape: ['n', 3] }] });
+  expect(model.graph!.node.map(({ opType }) => opType)).toEqual(['Relu']);
+});
+
 describe('checks of a program', () => {
   const inputs: InputDeclaration[] = [{ name: 'x', datatype: 'FP32', shape: ['n', 3] }];
   const notesOf = (bytes: Uint8Array): string[] => {
