@@ -9,6 +9,26 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root, runModelport, startModelport } from '../start-modelport.ts';
 import { prepareTools, startRegistry, until, type RunningRegistry } from './tools.ts';
 
+/** Cuts every connection after 9 MB, so many times. */
+function cuttingProxy(port: number, times: number): { readonly server: Server; cuts(): number } {
+  let cuts = 0;
+  const server = createServer((inside) => {
+    const outside = connect(port, '127.0.0.1');
+    let passed = 0;
+    inside.on('data', (chunk) => {
+      passed += chunk.length;
+      if (passed > 9_000_000 && cuts < times) {
+        cuts++;
+        inside.destroy();
+        outside.destroy();
+      } else outside.write(chunk);
+    });
+    outside.on('data', (chunk) => inside.write(chunk));
+    for (const [socket, other] of [[inside, outside], [outside, inside]] as const) socket.on('close', () => other.destroy()).on('error', () => other.destroy());
+  });
+  return { server, cuts: () => cuts };
+}
+
 const missing = prepareTools(['docker-registry', 'skopeo', 'htpasswd']);
 
 describe.skipIf(missing !== undefined)(`registries${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
@@ -72,32 +92,46 @@ describe.skipIf(missing !== undefined)(`registries${missing === undefined ? '' :
     copyFileSync(join(root, 'test/fixtures/onnx/add.onnx'), join(folder, 'models/large/model.onnx'));
     const { randomBytes } = await import('node:crypto');
     writeFileSync(join(folder, 'models/large/notes.bin'), randomBytes(40_000_000));
-    let cuts = 0;
-    const proxy: Server = createServer((inside) => {
-      const outside = connect(open.port, '127.0.0.1');
-      let passed = 0;
-      inside.on('data', (chunk) => {
-        passed += chunk.length;
-        if (passed > 9_000_000 && cuts < 3) {
-          cuts++;
-          inside.destroy();
-          outside.destroy();
-        } else outside.write(chunk);
-      });
-      outside.on('data', (chunk) => inside.write(chunk));
-      for (const [socket, other] of [[inside, outside], [outside, inside]] as const) socket.on('close', () => other.destroy()).on('error', () => other.destroy());
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const proxy = cuttingProxy(open.port, 3);
+    await new Promise<void>((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
     try {
-      const host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const host = `127.0.0.1:${(proxy.server.address() as AddressInfo).port}`;
       expect(await modelport('push', 'models/large', `oci://${host}/team/large:1`)).toMatchObject({ code: 0, stderr: '' });
-      expect(cuts).toBe(3);
+      expect(proxy.cuts()).toBe(3);
     } finally {
-      await new Promise((resolve) => proxy.close(resolve));
+      await new Promise((resolve) => proxy.server.close(resolve));
     }
     expect(await modelport('pull', `oci://${open.host}/team/large:1`, '-o', 'large', '--cache-dir', join(folder, 'cache2'))).toMatchObject({ code: 0 });
     expect(readFileSync(join(folder, 'large/notes.bin')).equals(readFileSync(join(folder, 'models/large/notes.bin')))).toBe(true);
   }, 120_000);
+
+  it('get weights that are compressed on the way, through connections that break, and hand layers from one repository to another', async () => {
+    mkdirSync(join(folder, 'weights/large'), { recursive: true });
+    copyFileSync(join(root, 'test/fixtures/onnx/add.onnx'), join(folder, 'weights/large/model.onnx'));
+    const { randomBytes } = await import('node:crypto');
+    writeFileSync(join(folder, 'weights/large/weights.bin'), randomBytes(40_000_000));
+    const build = (tag: string) => modelport('build', 'weights', '-t', tag, '--base', 'host', '--push', '--compress-weights', '--cache-dir', 'cache3');
+    const proxy = cuttingProxy(open.port, 2);
+    await new Promise<void>((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
+    let digest: string | undefined;
+    try {
+      const built = await build(`127.0.0.1:${(proxy.server.address() as AddressInfo).port}/team/app:1`);
+      expect(built).toMatchObject({ code: 0, stderr: '' });
+      expect(proxy.cuts()).toBe(2);
+      digest = /Digest\s+(\S+)/.exec(built.stdout)?.[1];
+    } finally {
+      await new Promise((resolve) => proxy.server.close(resolve));
+    }
+    skopeo('copy', '--src-tls-verify=false', `docker://${open.host}/team/app:1`, 'oci:app:1');
+    expect((JSON.parse(readFileSync(join(folder, 'app/index.json'), 'utf8')) as { manifests: { digest: string }[] }).manifests[0]!.digest).toBe(digest);
+    // Under its own name the registry is another one to us; what is there is not sent, nor does it travel to a second repository: only the list of what is in the
+    // image, which has the image's name in it.
+    expect(await build(`${open.host}/team/app:1`)).toMatchObject({ code: 0, stdout: expect.stringMatching(/ [\d.]+ KB sent/) as unknown });
+    const second = await build(`${open.host}/other/app:1`);
+    expect(second).toMatchObject({ code: 0, stderr: '' });
+    expect(second.stdout).toMatch(/ [\d.]+ KB sent/);
+    skopeo('copy', '--src-tls-verify=false', `docker://${open.host}/other/app:1`, 'oci:other-app:1');
+  }, 240_000);
 
   it('are served from, and a tag that moves is a new version', async () => {
     const server = await startModelport({ arguments: [`oci://${open.host}/team/add:1`, '--model-control-mode', 'poll', '--repository-poll-secs', '1'], environment, cwd: folder });
