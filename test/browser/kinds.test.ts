@@ -38,6 +38,10 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
     // The house is from 30 to 70 of 160 pixels.
     expect((mark!.x - picture!.x) / picture!.width).toBeCloseTo(30 / 160, 1);
     expect(mark!.width / picture!.width).toBeCloseTo(40 / 160, 1);
+    // Each is named where it is.
+    expect(await output(page).locator('.mark-tag').allTextContents()).toEqual(['house', 'van', 'house']);
+    const tag = await output(page).locator('.mark-tag').first().boundingBox();
+    expect([Math.round(tag!.x - mark!.x), Math.round(tag!.y - mark!.y)].every((away) => Math.abs(away) <= 3)).toBe(true);
     await output(page).getByRole('slider', { name: 'Least score' }).fill('0.5');
     await expect.poll(() => polygons.count()).toBe(2);
     expect(await output(page).locator('.found-list li').allTextContents()).toEqual(['house94.0 %', 'van61.0 %']);
@@ -47,6 +51,7 @@ describe.skipIf(chromiumPath === undefined)('every kind of value', () => {
   test('masks cover the picture, and each can be hidden', async () => {
     await using opened = await open('show.masks');
     const { page } = opened;
+    await settled(page);
     await expect.poll(() => output(page).locator('.mask').count()).toBe(2);
     await output(page).getByRole('button', { name: /ground/ }).click();
     await expect.poll(() => output(page).locator('.mask').count()).toBe(1);

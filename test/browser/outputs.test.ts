@@ -28,7 +28,6 @@ describe.skipIf(chromiumPath === undefined)('more than usual', () => {
 
   const open = (endpoint: string): Promise<Visit> => visit(browser, `${served.url}#/models/${endpoint}`);
   const output = (page: Page) => page.getByTestId('output');
-  const answered = (page: Page) => page.locator('section[aria-label=Output][aria-busy=false] [data-testid=output][data-stale=false]').waitFor();
 
   test('long labels are read whole, above their bars', async () => {
     await using opened = await open('far.labels');

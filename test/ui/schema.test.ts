@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fieldAt, fieldsOf, getAt, initialValue, problemsOf, setAt } from '../../ui/src/schema.ts';
+import { fieldAt, fieldsOf, getAt, initialValue, problemsOf, setAt, withoutDefaults } from '../../ui/src/schema.ts';
 
 const flower = {
   type: 'object',
@@ -71,4 +71,15 @@ test('values are changed by path without touching the old one', () => {
   expect(setAt(before, ['note'], undefined)).toEqual({ place: { wild: true } });
   expect(before).toEqual({ place: { wild: true }, note: 'a' });
   expect(getAt(before, ['place', 'wild'])).toBe(true);
+});
+
+test('what holds without being said is not sent; what must be said is', () => {
+  const fields = fieldsOf({
+    type: 'object',
+    properties: { steps: { type: 'integer', default: 4 }, kind: { enum: ['a', 'b'], default: 'a' }, where: { type: 'object', properties: { city: { type: 'string', default: 'Rome' } } }, sure: { type: 'boolean', default: false } },
+    required: ['sure'],
+  });
+  expect(withoutDefaults(fields, { steps: 4, kind: 'a', where: { city: 'Rome' }, sure: false })).toEqual({ where: {}, sure: false });
+  expect(withoutDefaults(fields, { steps: 5, kind: 'b', where: { city: 'Oslo' }, sure: false })).toEqual({ steps: 5, kind: 'b', where: { city: 'Oslo' }, sure: false });
+  expect(withoutDefaults(fieldsOf({ type: 'number', default: 3 }), 3)).toBe(3);
 });

@@ -78,7 +78,7 @@ function CardView({ card, course, last }: { readonly card: Card; readonly course
       <p className="card-value">
         <span className={first === undefined ? 'nothing-yet' : undefined}>{written}</span>
         <small>{card.unit}{card.names?.[0] === undefined || card.names[0] === '' ? '' : ` ${card.names[0]}`}</small>
-        {others.map((value, index) => <small key={card.names?.[index + 1]}>· {format(value, card.digits)} {card.names?.[index + 1]}</small>)}
+        {others.some((value) => value !== undefined) && others.map((value, index) => <small key={card.names?.[index + 1]}>· {format(value, card.digits)} {card.names?.[index + 1]}</small>)}
       </p>
       <Sparkline label={`${card.title} over the last two minutes, now ${written} ${card.unit}`} capacity={Math.max(fewestPoints, course.length)} series={card.values.slice(0, 2).map((read) => course.map(read))} />
     </section>

@@ -51,7 +51,10 @@ export function Gallery({ models, banner }: { readonly models: readonly PageMode
 /** The most frequent first. */
 function countKinds(models: readonly PageModel[]): { readonly kind: string; readonly count: number }[] {
   const counts = new Map<string, number>();
-  for (const model of models) counts.set(taskOf(model), (counts.get(taskOf(model)) ?? 0) + 1);
+  for (const model of models) {
+    const kind = taskOf(model);
+    if (kind !== undefined) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
   return [...counts].map(([kind, count]) => ({ kind, count })).sort((left, right) => right.count - left.count || left.kind.localeCompare(right.kind));
 }
 
@@ -68,21 +71,22 @@ function Card({ model, titled }: { readonly model: PageModel; readonly titled: b
   const served = servedOf(model);
   const example = pictureOf(served);
   const state = stateOf(model);
+  const task = taskOf(model);
   const Name = titled ? 'h3' : 'h2';
   return (
     <li className="gallery-card">
       <div className="gallery-art" aria-hidden="true">{example === undefined ? <Icon name={iconOf(served)} size={28} /> : <img src={example} alt="" loading="lazy" decoding="async" />}</div>
       <div className="gallery-words">
         <Name className="gallery-name"><a href={formatRoute({ page: 'model', name: model.name })}>{model.name}</a></Name>
-        <p className="quiet">{aboutOf(model) ?? (state === 'READY' ? describeTensors(served) : model.versions.at(-1)?.reason)}</p>
-        <p className="gallery-foot"><span className="caption">{humanize(taskOf(model))}</span><StateMark state={state} word={state !== 'READY'} /></p>
+        <p className="quiet">{aboutOf(model) ?? (served === undefined ? model.versions.at(-1)?.reason : describeTensors(served))}</p>
+        <p className="gallery-foot"><span className="caption">{task === undefined ? '' : humanize(task)}</span><StateMark state={state} word={state !== 'READY'} /></p>
       </div>
     </li>
   );
 }
 
-function describeTensors(served: ServedVersion | undefined): string {
-  return served === undefined ? '' : `${served.signature.inputs.map((tensor) => tensor.name).join(', ')} → ${served.signature.outputs.map((tensor) => tensor.name).join(', ')}`;
+function describeTensors(served: ServedVersion): string {
+  return `${served.signature.inputs.map((tensor) => tensor.name).join(', ')} → ${served.signature.outputs.map((tensor) => tensor.name).join(', ')}`;
 }
 
 const icons: Partial<Record<FieldKind, IconName>> = { image: 'image', audio: 'sound', file: 'file', table: 'grid', chat: 'chat', text: 'text', number: 'slider', tensor: 'box' };

@@ -52,9 +52,10 @@ export function servedOf(model: PageModel): ServedVersion | undefined {
   return model.versions.findLast((version) => version.served !== undefined)?.served;
 }
 
-export function taskOf(model: PageModel): string {
-  if (isService(model)) return 'service';
-  return servedOf(model)?.predict?.task ?? 'tensors';
+/** What it is for; undefined until a version of it is served. */
+export function taskOf(model: PageModel): string | undefined {
+  const served = servedOf(model);
+  return served === undefined ? undefined : isService(model) ? 'service' : (served.predict?.task ?? 'tensors');
 }
 
 /** One line about it. */
@@ -65,6 +66,6 @@ export function aboutOf(model: PageModel): string | undefined {
 
 /** Whether each word of the query is in its name, its task or what is said about it. */
 export function matches(model: PageModel, query: string): boolean {
-  const text = `${model.name} ${taskOf(model)} ${aboutOf(model) ?? ''}`.toLowerCase();
+  const text = `${model.name} ${taskOf(model) ?? ''} ${aboutOf(model) ?? ''}`.toLowerCase();
   return query.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }

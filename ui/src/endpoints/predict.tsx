@@ -1,5 +1,6 @@
 /** People's door of a model with a task or of an endpoint of a service: a value by one schema in, a value by another out. */
 import type { JsonSchema, PagePredict } from '../api-types.ts';
+import { formatSize, sizeBytesOf } from '../data-url.ts';
 import { FieldForm } from '../inputs/field-form.tsx';
 import { formatJson, writtenText, type JsonValue } from '../json.ts';
 import { joinParts, replyText } from '../outputs/joined-parts.ts';
@@ -106,7 +107,7 @@ function summarizeInput(fields: readonly Field[], value: unknown): Summary {
 
 function summarizeItem(field: Field, item: unknown, fieldCount: number): string {
   if (field.kind === 'audio') return 'Recording';
-  if (field.kind === 'file') return Array.isArray(item) ? `${item.length} files` : 'File';
+  if (field.kind === 'file') return Array.isArray(item) ? `${item.length} ${item.length === 1 ? 'file' : 'files'}` : `File of ${formatSize(sizeBytesOf(writtenText(item)))}`;
   if (field.kind === 'table') {
     const rows = Array.isArray(item) ? (item as readonly unknown[]) : [];
     const first = isObject(rows[0]) ? Object.values(rows[0]).map(writtenText).join(', ').slice(0, 40) : '';

@@ -33,7 +33,7 @@ export function ChatControl({ id, value, invalid, describedBy, reply, onChange }
         <div ref={end} />
       </div>
       <div className="chat-next">
-        <textarea id={id} className="entry" rows={1} placeholder="Write a message; Enter sends it" aria-label="Your message" aria-invalid={invalid} aria-describedby={describedBy || undefined} value={writing ? writtenText(last.content) : ''} onChange={(event) => write(event.target.value)} onKeyDown={press} />
+        <textarea id={id} className="entry" rows={1} placeholder="Write a message" aria-label="Your message" aria-invalid={invalid} aria-describedby={describedBy || undefined} value={writing ? writtenText(last.content) : ''} onChange={(event) => write(event.target.value)} onKeyDown={press} />
         {/* The form takes the reset as: stop what is being written. */}
         {reply === undefined
           ? <button type="submit" className="button primary icon" aria-label="Send" title="Send"><Icon name="send" /></button>

@@ -26,7 +26,7 @@ export function FileControl({ field, id, value, invalid, describedBy, onChange }
           {files.map((url, index) => (
             <li key={`${index}-${url.length}`}>
               {mediaTypeOf(url).startsWith('image/') ? <img src={url} alt="" /> : <Icon name="file" />}
-              <span className="file-name">{nameOf(url) ?? (mediaTypeOf(url) || 'File')}</span>
+              <span className="file-name">{nameOf(url) ?? typeName(url)}</span>
               <span className="caption">{formatSize(sizeBytesOf(url))}</span>
               <button type="button" className="button plain icon" aria-label={`Remove ${nameOf(url) ?? `file ${index + 1}`}`} onClick={() => remove(index)}><Icon name="close" size={14} /></button>
             </li>
@@ -35,4 +35,10 @@ export function FileControl({ field, id, value, invalid, describedBy, onChange }
       )}
     </div>
   );
+}
+
+/** What a file without a name is called. */
+function typeName(url: string): string {
+  const type = mediaTypeOf(url);
+  return type === '' || type === 'application/octet-stream' ? 'File' : type;
 }

@@ -8,14 +8,19 @@ export interface Microphone {
 /** `onPiece` gets a tenth of a second at a time. Rejects where the person or the browser does not allow it. */
 export async function openMicrophone(sampleRate: number | undefined, onPiece: (samples: Float32Array) => void): Promise<Microphone> {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+  let closed = false;
   const close = (): void => {
+    closed = true;
     for (const track of stream.getTracks()) track.stop();
   };
   try {
     const { context, source } = listen(stream, sampleRate);
     await context.audioWorklet.addModule(new URL('./recording-worklet.js', import.meta.url));
     const worklet = new AudioWorkletNode(context, 'recording', { numberOfInputs: 1, numberOfOutputs: 1, channelCount: 1, channelCountMode: 'explicit' });
-    worklet.port.addEventListener('message', (event: MessageEvent<Float32Array>) => onPiece(event.data));
+    // What was on its way when it was switched off is not heard any more.
+    worklet.port.addEventListener('message', (event: MessageEvent<Float32Array>) => {
+      if (!closed) onPiece(event.data);
+    });
     worklet.port.start();
     // A node that leads nowhere is not run; this one gives silence.
     source.connect(worklet).connect(context.destination);

@@ -143,14 +143,15 @@ function MembersView({ value, schema, input, whole }: ViewProps) {
   // Far inside, a tree is read more easily than headings below headings.
   if (whole !== undefined && members.some(({ member }) => typeof member === 'object' && member !== null) && isPlain(value, schema)) return <JsonTree value={value} />;
   const alone = whole === undefined && members.every(({ member }) => isScalar(member)) && members.length <= 2;
-  const facts = alone ? [] : members.filter(({ member, widget }) => isScalar(member) && widget === undefined);
+  const scalars = alone ? [] : members.filter(({ member, widget }) => isScalar(member) && widget === undefined);
   const pictures = members.filter(({ widget }) => widget !== undefined && drawn.has(widget));
-  const others = members.filter((member) => !facts.includes(member) && !pictures.includes(member));
+  const others = members.filter((member) => !scalars.includes(member) && !pictures.includes(member));
   // What is drawn on the whole text or over the whole recording need not be told again.
   const told = new Set(pictures.flatMap(({ inner }) => [hintsOf(inner).textField]));
+  const facts = scalars.filter(({ name }) => !told.has(name));
   return (
     <>
-      {facts.length > 0 && <Facts facts={facts.filter(({ name }) => !told.has(name))} />}
+      {facts.length > 0 && <Facts facts={facts} />}
       {[...pictures, ...others.filter(({ name }) => !told.has(name))].map(({ name, member, inner, title }) => (
         <div className="output-part" key={name}>
           {(members.length > 1 || name !== 'text') && <h3 className="output-name">{title}</h3>}
