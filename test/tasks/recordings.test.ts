@@ -30,21 +30,21 @@ const sum = (values: Float32Array, term: (value: number, index: number) => numbe
 describe('a second of sound', () => {
   const wave = new Uint8Array(readFileSync(join(folder, 'sound.wav')));
   it.each([
-    ['sound.flac', 16_000, 0.99999],
-    ['sound.mp3', 16_000, 0.99],
-    ['sound.ogg', 16_000, 0.998],
-    ['sound.opus', 48_000, 0.9],
-    ['sound.webm', 48_000, 0.9],
-    ['stereo.webm', 48_000, 0.998],
-  ])('%s: as long as it was, at the same place, nearly the same samples', async (name, rate, least) => {
+    ['sound.flac', 16_000, 0.99999, 1],
+    ['sound.mp3', 16_000, 0.99, 0.94],
+    ['sound.ogg', 16_000, 0.998, 1],
+    ['sound.opus', 48_000, 0.9, 1],
+    ['sound.webm', 48_000, 0.9, 1],
+    ['stereo.webm', 48_000, 0.998, 0.707],
+  ])('%s: as long as it was, at the same place, nearly the same samples', async (name, rate, least, loudness) => {
     const original = (await decode(wave)).samples;
     const { samples, sampleRate } = await decode(read(name));
     expect([sampleRate, samples.length]).toEqual([rate, rate]);
     const found = resample(samples, rate, 16_000);
     const likeness = sum(found, (value, index) => value * original[index]!) / Math.sqrt(sum(found, (value) => value ** 2) * sum(original, (value) => value ** 2));
     expect(likeness).toBeGreaterThan(least);
-    // Nor is it louder.
-    expect(Math.sqrt(sum(found, (value) => value ** 2) / sum(original, (value) => value ** 2))).toBeCloseTo(1, 1);
+    // LAME makes it a little quieter, and so does FFmpeg where it doubles a channel.
+    expect(Math.sqrt(sum(found, (value) => value ** 2) / sum(original, (value) => value ** 2))).toBeCloseTo(loudness, 1);
   });
 
   it("what a browser recorded, in pieces whose sizes it did not know: a tone of 440 Hz", async () => {
