@@ -20,7 +20,7 @@ export interface Pipeline {
   readonly compare: string | undefined;
   /** Takes name and password from REGISTRY_USER and REGISTRY_PASSWORD. */
   readonly login: string;
-  /** Builds without sending it anywhere. */
+  /** Builds without sending it anywhere. A file is written over where a workspace is used again. */
   readonly build: string;
   /** Both take the tag from TAG. */
   readonly push: string;
@@ -60,8 +60,8 @@ export function pipelineSteps(paths: readonly string[], flags: CiFlags, hasPacka
     testModels: each((path) => test(path, models.indexOf(path))),
     compare: each((path) => `if [ -e ${quote(`before/${path.replace(/^\.\//, '')}`)} ]; then ${test(path, models.indexOf(path))} --previous ${quote(`before/${path.replace(/^\.\//, '')}`)}; fi`),
     login: `printf %s "$REGISTRY_PASSWORD" | ${program} login ${quote(registry)} --username "$REGISTRY_USER" --password-stdin`,
-    build: `${program} build ${words} --tag "${repository}:$TAG" --platform ${flags.platform} --output oci:image`,
-    push: `${program} push oci:image "oci://${repository}:$TAG"`,
+    build: `${program} build ${words} --tag "${repository}:$TAG" --platform ${flags.platform} --output image.tar`,
+    push: `${program} push image.tar "oci://${repository}:$TAG"`,
     deploy: flags.target === undefined ? undefined : `${program} deploy kubernetes ${models.map(quote).join(' ')}${models.length === 0 ? '' : ' '}--name ${name} --image "${repository}:$TAG" --namespace ${flags.namespace} --apply`,
   };
 }

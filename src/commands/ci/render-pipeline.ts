@@ -168,7 +168,7 @@ ${
   before_script:
     - "apt-get update -qq && apt-get install -y -qq --no-install-recommends git ca-certificates > /dev/null"
 ${list([install])}  script:
-    - "git fetch --quiet --depth 1 origin \\"$CI_MERGE_REQUEST_TARGET_BRANCH_NAME\\" && git worktree add --force before FETCH_HEAD"
+    - "rm -rf before && git fetch --quiet --depth 1 origin \\"$CI_MERGE_REQUEST_TARGET_BRANCH_NAME\\" && git worktree add --force before FETCH_HEAD"
 ${list([compare])}  after_script:
     # Its own comment, each time anew.
     - "[ -z \\"$COMMENT_TOKEN\\" ] || [ ! -e report.md ] || node -e \\"const fs=require('fs');const text=fs.readdirSync('.').filter(f=>/^report.*[.]md$/.test(f)).sort().map(f=>fs.readFileSync(f,'utf8')).join('');fetch(process.env.CI_API_V4_URL+'/projects/'+process.env.CI_PROJECT_ID+'/merge_requests/'+process.env.CI_MERGE_REQUEST_IID+'/notes',{method:'POST',headers:{'content-type':'application/json','private-token':process.env.COMMENT_TOKEN},body:JSON.stringify({body:text})}).then(r=>{if(!r.ok)throw new Error('comment: '+r.status)})\\""
@@ -223,7 +223,7 @@ function jenkins(pipeline: Pipeline): string {
   }
   stages {
 ${stage('Install', install)}${testService === undefined ? '' : stage('Test services', testService)}${testModels === undefined ? '' : stage('Test models', testModels)}${
-    compare === undefined ? '' : stage('Compare with the main branch', `git fetch --quiet --depth 1 origin "$CHANGE_TARGET" && git worktree add --force before FETCH_HEAD\n${compare}`, '      when { changeRequest() }\n')
+    compare === undefined ? '' : stage('Compare with the main branch', `rm -rf before\ngit fetch --quiet --depth 1 origin "$CHANGE_TARGET" && git worktree add --force before FETCH_HEAD\n${compare}`, '      when { changeRequest() }\n')
   }${stage('Build', build)}    stage('Push') {
 ${onMain}      steps {
         withCredentials([usernamePassword(credentialsId: 'registry', usernameVariable: 'REGISTRY_USER', passwordVariable: 'REGISTRY_PASSWORD')]) {
