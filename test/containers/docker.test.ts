@@ -1,12 +1,12 @@
 /** A real Docker with images of ours: loaded, pulled, healthy; and with the Dockerfile that we write. */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root, runModelport } from '../start-modelport.ts';
-import { prepareTools, startDocker, startRegistry, until, type RunningDocker, type RunningRegistry } from './tools.ts';
+import { prepareTools, startDocker, startRegistry, until, writeBaseContext, type RunningDocker, type RunningRegistry } from './tools.ts';
 
 const missing = prepareTools(['docker-registry', 'dockerd', 'htpasswd']);
 
@@ -77,22 +77,8 @@ describe.skipIf(missing !== undefined)(`Docker${missing === undefined ? '' : ` (
     execFileSync('cp', ['-r', join(folder, 'models'), join(folder, 'context')]);
     expect(await modelport('build', 'context/models', '--dockerfile', 'context', '--compose', 'context')).toMatchObject({ code: 0, stderr: '' });
     expect(await modelport('build', 'context/models', '--dockerfile', 'context')).toMatchObject({ code: 2, stderr: expect.stringContaining('there already') as unknown });
-    // A base with what a build needs: Node and its libraries from the image that was loaded, a shell, and in place of npm, which would ask a registry for a
-    // package that is not published, a program that takes the same command line and puts Modelport where npm would.
     const base = join(folder, 'base');
-    const copy = (file: string, to = file): void => {
-      const place = join(base, to.replace(/^\/(?=bin|lib)/, '/usr/'));
-      mkdirSync(dirname(place), { recursive: true });
-      execFileSync('cp', ['-L', file, place]);
-    };
-    for (const program of ['sh', 'cp', 'mkdir']) {
-      const path = execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();
-      copy(path);
-      for (const [library] of execFileSync('ldd', [path], { encoding: 'utf8' }).matchAll(/\/\S+(?= \()/g)) copy(library);
-    }
-    mkdirSync(join(base, 'usr/local/bin'), { recursive: true });
-    writeFileSync(join(base, 'usr/local/bin/npm'), '#!/bin/sh\n[ "$1" = install ] || exit 0\nmkdir -p /tmp/m && cp -r /opt/modelport/. /tmp/m && mkdir -p node_modules && cp -r /tmp/m node_modules/modelport\n', { mode: 0o755 });
-    writeFileSync(join(base, 'Dockerfile'), 'FROM me/app:1\nUSER 0:0\nCOPY . /\n');
+    writeBaseContext(base, 'me/app:1');
     const { docker } = daemon;
     docker('build', '-q', '--network', 'host', '-t', `${registry.host}/base/node:1`, base);
     docker('push', '-q', `${registry.host}/base/node:1`);
