@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +28,9 @@ interface Case {
 }
 
 const { cases } = JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as { readonly cases: readonly Case[] };
+/** What scikit-learn 0.20.4 saved: some cases that scripts/parity/sklearn_cases.py wrote on Python 3.6. */
+const oldFolder = fileURLToPath(new URL('fixtures-0.20/', import.meta.url));
+const { cases: oldCases } = JSON.parse(readFileSync(join(oldFolder, 'cases.json'), 'utf8')) as { readonly cases: readonly Case[] };
 const { InferenceSession, Tensor } = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
 
 function fixture(name: string): { readonly row: Case; readonly bytes: Buffer } {
@@ -54,8 +57,11 @@ const outputNames: Readonly<Record<string, readonly string[]>> = { predict: ['la
 describe('estimators answer as in scikit-learn', () => {
   it('there are fixtures', () => expect(cases.length).toBeGreaterThan(25));
 
-  it.each(cases.map((row) => [`${row.estimator} ${row.label}`, row] as const))('%s', async (_, row) => {
-    const model = await importEstimator(readFileSync(join(folder, row.file)), row.file);
+  it.each([
+    ...cases.map((row) => [`${row.estimator} ${row.label}`, row, folder] as const),
+    ...oldCases.map((row) => [`0.20.4: ${row.estimator} ${row.label}`, row, oldFolder] as const),
+  ])('%s', async (_, row, place) => {
+    const model = await importEstimator(readFileSync(join(place, row.file)), row.file);
     const { signature, warnings } = inferSignature(model);
     expect(warnings).toEqual([]);
     // Rows that are solved together are not joined with those of others.
@@ -82,6 +88,11 @@ describe('estimators answer as in scikit-learn', () => {
     }
     expect(compared).toBeGreaterThan(0);
   });
+});
+
+it('what answered otherwise in an old version is refused', async () => {
+  const name = readdirSync(oldFolder).find((file) => file.startsWith('refused-'))!;
+  await expect(importEstimator(readFileSync(join(oldFolder, name)), name)).rejects.toThrow(/LinearDiscriminantAnalysis \(scikit-learn 0\.20\.4\) cannot be imported: it answers otherwise before scikit-learn 0\.24/);
 });
 
 describe('the signature', () => {
