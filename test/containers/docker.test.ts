@@ -84,7 +84,7 @@ describe.skipIf(missing !== undefined)(`Docker${missing === undefined ? '' : ` (
     docker('push', '-q', `${registry.host}/base/node:1`);
     docker('build', '-q', '--network', 'host', '--build-arg', `NODE_IMAGE=${registry.host}/base/node:1`, '-t', 'me/dockerfile:1', join(folder, 'context'));
     await runs('me/dockerfile:1');
-    const compose = parse(readFileSync(join(folder, 'context/compose.yaml'), 'utf8')) as { services: Record<string, { healthcheck?: object; depends_on?: object }> };
+    const compose = parse(readFileSync(join(folder, 'context/compose.yaml'), 'utf8'), { merge: true }) as { services: Record<string, { healthcheck?: object; depends_on?: object }> };
     expect(Object.keys(compose.services)).toEqual(['models-1', 'models-2', 'models-3', 'proxy']);
     expect(Object.values(compose.services).filter(({ healthcheck }) => healthcheck !== undefined)).toHaveLength(3);
   }, 300_000);
