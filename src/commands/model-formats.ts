@@ -7,7 +7,7 @@ import type { ImportConfig } from '../model-config.ts';
 import { looksLikeOnnx } from '../onnx/looks-like-onnx.ts';
 import type { OpenedArtifact } from '../serving/load-version.ts';
 import type { ForeignConfigFormat } from '../serving/model-config-file.ts';
-import type { ModelFormat } from '../serving/model-layout.ts';
+import type { ModelFormat } from '../serving/model-format.ts';
 
 /** Kinds of model files, found by content. */
 export const formats: readonly ModelFormat[] = [

@@ -7,7 +7,9 @@ import type { ImportConfig } from '../model-config.ts';
 import type { Signature } from '../model.ts';
 import { ensembleFacts } from './ensemble-facts.ts';
 import { explainConfig, type Explanation, type ModelFacts } from './explain-config.ts';
-import { findModelFile, hasNoFile, recognizeFormat, type FoundModel, type FoundVersion, type ModelFormat } from './model-layout.ts';
+import { findModelFile } from './find-model-file.ts';
+import { hasNoFile, recognizeFormat, type ModelFormat } from './model-format.ts';
+import type { FoundModel, FoundVersion } from './model-layout.ts';
 import type { AssembledModel } from './served-version.ts';
 
 export interface OpenedArtifact {

@@ -15,31 +15,11 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isModelportError, ModelportError } from '../errors.ts';
-import type { ModelConfig } from '../model-config.ts';
 import { isInside } from './confined-file.ts';
-import { describeContent, readStart } from '../file-content.ts';
+import { fileInOnnxFolder, ignoredPattern } from './find-model-file.ts';
 import { fingerprint, type Fingerprint } from './fingerprint.ts';
 import { readModelConfigFile, type ConfigReading, type ForeignConfigFormat } from './model-config-file.ts';
-
-/** A kind of model file, as the composition knows it. */
-export interface ModelFormat {
-  /** `onnx` */
-  readonly name: string;
-  /** Endings that make a file a candidate: `.onnx`. What it is, its content says. */
-  readonly extensions: readonly string[];
-  /** The files that a folder's model has by default, first match first: `model.onnx`. */
-  readonly defaultFiles: readonly string[];
-  /** `start`: up to 64 KB. */
-  recognize(start: Uint8Array, sizeBytes: number): boolean | Promise<boolean>;
-  /** A model of this format has no file, only a config that names the format (`format: remote`). */
-  readonly withoutFile?: boolean;
-}
-
-/** Whether a model with this config is served without a file of its own. */
-export function hasNoFile(config: Pick<ModelConfig, 'ensemble' | 'format'> | undefined, formats: readonly ModelFormat[]): boolean {
-  if (config === undefined) return false;
-  return config.ensemble !== undefined || formats.some((format) => format.withoutFile === true && format.name === config.format);
-}
+import { hasNoFile, mayBeModel, recognizeFormat, type ModelFormat } from './model-format.ts';
 
 export interface LayoutOptions {
   readonly formats: readonly ModelFormat[];
@@ -81,7 +61,6 @@ export interface FoundModels {
 }
 
 const versionPattern = /^[1-9][0-9]{0,17}$/;
-const ignoredPattern = /^\.|^__pycache__$|^node_modules$|^lost\+found$/;
 const yamlNames = ['model.yaml', 'model.yml'];
 
 /** Ascending as numbers. */
@@ -114,6 +93,8 @@ interface Listing {
   readonly directory: string;
   readonly files: readonly string[];
   readonly folders: readonly string[];
+  /** The files that may be models. */
+  readonly candidates: readonly string[];
   /** The model file in `onnx/`, see {@link fileInOnnxFolder}. */
   readonly downloadedFile: string | undefined;
 }
@@ -151,7 +132,7 @@ class LayoutScan {
     });
     if (this.#isModelFolder(listing)) await this.#folder(listing, listing.directory);
     else {
-      for (const file of listing.files) if (this.#isCandidate(file)) await this.#file(listing.path, file, join(path, file));
+      for (const file of listing.candidates) await this.#file(listing.path, file, join(path, file));
       for (const folder of listing.folders) await this.#child(path, folder, listing.directory);
     }
   }
@@ -164,14 +145,13 @@ class LayoutScan {
       return;
     }
     const strayVersions = await this.#strayVersions(listing);
-    if (this.#isModelFolder(listing) || listing.files.some((file) => this.#isCandidate(file)) || strayVersions.length > 0) await this.#folder(listing, root, strayVersions);
+    if (this.#isModelFolder(listing) || listing.candidates.length > 0 || strayVersions.length > 0) await this.#folder(listing, root, strayVersions);
   }
 
   /** A folder is a model where it holds a model's default file or config, or version folders, and no second model file beside. */
   #isModelFolder(listing: Listing): boolean {
     if (listing.downloadedFile !== undefined) return true;
-    const candidates = listing.files.filter((file) => this.#isCandidate(file));
-    if (this.#defaultFile(listing) !== undefined) return candidates.length <= 1;
+    if (this.#defaultFile(listing) !== undefined) return listing.candidates.length <= 1;
     return hasConfig(listing, this.#options) || listing.folders.some((folder) => versionPattern.test(folder));
   }
 
@@ -184,7 +164,7 @@ class LayoutScan {
     const owner = inVersionFolder ? dirname(real) : real;
     const listing = await this.#list(owner);
     // Files named after the model belong to it; the folder's own belong to it where no other model file is beside.
-    const alone = isDefault || listing.files.filter((other) => this.#isCandidate(other)).length <= 1;
+    const alone = isDefault || listing.candidates.length <= 1;
     const labels = [`${stem}.labels.txt`, ...(alone ? ['labels.txt'] : [])].find((name) => listing.files.includes(name));
     const named = isDefault ? basename(owner) || 'model' : stem;
     const configNames = [...(stem === 'model' ? [] : [`${stem}.yaml`, `${stem}.yml`]), ...(alone ? yamlNames : [])];
@@ -204,7 +184,7 @@ class LayoutScan {
 
   async #folder(listing: Listing, root: string, strayVersions: readonly string[] = []): Promise<void> {
     const numbers = listing.folders.filter((folder) => versionPattern.test(folder)).sort(compareVersions);
-    const candidates = listing.files.filter((file) => this.#isCandidate(file));
+    const { candidates } = listing;
     await this.#model({
       defaultName: basename(resolve(listing.path)) || 'model',
       directory: listing.directory,
@@ -315,7 +295,7 @@ class LayoutScan {
       if (kind?.isFile() === true) files.push(entry.name);
       else if (kind?.isDirectory() === true) folders.push(entry.name);
     }
-    return { path, directory, files, folders, downloadedFile: files.includes('config.json') && folders.includes('onnx') ? await fileInOnnxFolder(directory) : undefined };
+    return { path, directory, files, folders, candidates: await this.#candidates(directory, files), downloadedFile: files.includes('config.json') && folders.includes('onnx') ? await fileInOnnxFolder(directory) : undefined };
   }
 
   /** Folders like `0` or `v2` that hold a model's default file: versions that somebody misnamed. */
@@ -324,13 +304,19 @@ class LayoutScan {
     for (const folder of listing.folders) {
       if (!/^v?[0-9]+$/i.test(folder) || versionPattern.test(folder)) continue;
       const inside = await this.#list(join(listing.path, folder)).catch(() => undefined);
-      if (inside !== undefined && (this.#defaultFile(inside) !== undefined || inside.files.some((file) => this.#isCandidate(file)))) stray.push(folder);
+      if (inside !== undefined && (this.#defaultFile(inside) !== undefined || inside.candidates.length > 0)) stray.push(folder);
     }
     return stray;
   }
 
-  #isCandidate(file: string): boolean {
-    return this.#options.formats.some((format) => format.extensions.includes(extname(file).toLowerCase()));
+  /** By their endings. Beside a file that is the folder's model by its name, what holds no model is its data: `weights.bin` beside `model.onnx`. */
+  async #candidates(directory: string, files: readonly string[]): Promise<string[]> {
+    const { formats } = this.#options;
+    const named = files.filter((file) => mayBeModel(file, formats));
+    const defaults = new Set(formats.flatMap((format) => format.defaultFiles));
+    if (named.length < 2 || !named.some((file) => defaults.has(file))) return named;
+    const holdModels = await Promise.all(named.map(async (file) => defaults.has(file) || (await recognizeFormat(join(directory, file), formats).then(() => true, () => false))));
+    return named.filter((_, index) => holdModels[index]);
   }
 
   #defaultFile(listing: Listing): string | undefined {
@@ -344,58 +330,4 @@ function hasConfig(listing: Listing, options: LayoutOptions): boolean {
 
 function isSharedFile(name: string, options: LayoutOptions): boolean {
   return yamlNames.includes(name) || name === 'labels.txt' || options.foreignConfigs.some((format) => format.fileName === name);
-}
-
-/** In the order in which they are preferred: the whole model, a decoder with its cache, and smaller forms. */
-const onnxFolderFiles = ['model.onnx', 'decoder_model_merged.onnx', 'model_quantized.onnx', 'model_int8.onnx', 'model_fp16.onnx'];
-
-/** The model file of a folder as Hugging Face's hub lays it out: config.json, and `onnx/` with one or several forms of the model; none where a model.onnx lies beside config.json. */
-async function fileInOnnxFolder(directory: string): Promise<string | undefined> {
-  const isFile = (name: string) => stat(join(directory, name)).then((status) => status.isFile(), () => false);
-  if (!(await isFile('config.json')) || (await isFile('model.onnx'))) return undefined;
-  for (const name of onnxFolderFiles) if (await isFile(`onnx/${name}`)) return `onnx/${name}`;
-  return undefined;
-}
-
-/**
- * The model file of a version: the config's, else a format's default file, else the only candidate. Relative to the
- * version's folder. Throws `INVALID_MODEL`.
- */
-export async function findModelFile(directory: string, wanted: string | undefined, formats: readonly ModelFormat[]): Promise<string> {
-  const isFile = (name: string) => stat(join(directory, name)).then((status) => status.isFile(), () => false);
-  if (wanted !== undefined) {
-    if (wanted.split(/[/\\]/).includes('..') || wanted.startsWith('/')) throw new ModelportError('INVALID_CONFIG', `the model file '${wanted}' leads out of the model's folder ${directory}`);
-    // A large model may be a folder that holds a file of the same name beside its weights.
-    for (const name of [wanted, `${wanted}/${basename(wanted)}`]) if (await isFile(name)) return name;
-    throw new ModelportError('INVALID_MODEL', `the model file ${wanted} is not in ${directory}`, { at: directory });
-  }
-  const downloaded = await fileInOnnxFolder(directory);
-  if (downloaded !== undefined) return downloaded;
-  for (const defaultFile of formats.flatMap((format) => format.defaultFiles)) {
-    for (const name of [defaultFile, `${defaultFile}/${defaultFile}`]) if (await isFile(name)) return name;
-  }
-  const names = (await readdir(directory)).filter((name) => !ignoredPattern.test(name)).sort();
-  const candidates: string[] = [];
-  for (const name of names) {
-    if (formats.some((format) => format.extensions.includes(extname(name).toLowerCase())) && (await isFile(name))) candidates.push(name);
-  }
-  if (candidates.length === 1) return candidates[0]!;
-  if (candidates.length > 1) {
-    throw new ModelportError('INVALID_MODEL', `${directory} holds several model files: ${candidates.join(', ')}. Name one with \`file\` in model.yaml`, { at: directory });
-  }
-  const expected = [...new Set(formats.flatMap((format) => format.defaultFiles))].join(', ');
-  throw new ModelportError('INVALID_MODEL', `no model file in ${directory}: expected ${expected}; it holds ${names.slice(0, 10).join(', ') || 'nothing'}`, { at: directory });
-}
-
-const recognizedBytes = 1 << 16;
-
-/** The format of a file, by its content. Throws `INVALID_MODEL` saying what the file looks like instead. */
-export async function recognizeFormat(path: string, formats: readonly ModelFormat[]): Promise<string> {
-  const [start, status] = await Promise.all([readStart(path, recognizedBytes), stat(path)]).catch((cause: unknown) => {
-    throw new ModelportError('INVALID_MODEL', `can't read ${path}: ${(cause as Error).message}`, { at: path, cause });
-  });
-  const content = describeContent(start);
-  for (const format of formats) if (await format.recognize(start, status.size)) return format.name;
-  const looks = content === undefined ? 'its first bytes are those of no format that is known here' : `it is ${content}`;
-  throw new ModelportError('INVALID_MODEL', `${path} is no model that can be served: ${looks}. Known formats: ${formats.filter(({ withoutFile }) => withoutFile !== true).map(({ name }) => name).join(', ')}`, { at: path });
 }

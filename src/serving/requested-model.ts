@@ -4,7 +4,8 @@ import { ModelportError } from '../errors.ts';
 import type { LoadRequest } from '../repository.ts';
 import type { LoadFunctions } from './load-version.ts';
 import { readInlineConfig, type ForeignConfigFormat } from './model-config-file.ts';
-import { findModels, hasNoFile, type FoundModel } from './model-layout.ts';
+import { hasNoFile } from './model-format.ts';
+import { findModels, type FoundModel } from './model-layout.ts';
 
 export interface RequestedModelOptions extends Pick<LoadFunctions, 'formats' | 'isReference'> {
   readonly foreignConfigs?: readonly ForeignConfigFormat[];

@@ -1,7 +1,9 @@
 import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findModelFile, findModels, recognizeFormat } from '../../src/serving/model-layout.ts';
+import { findModelFile } from '../../src/serving/find-model-file.ts';
+import { recognizeFormat } from '../../src/serving/model-format.ts';
+import { findModels } from '../../src/serving/model-layout.ts';
 import { folder, toyFormat, toyText, ToyWorld, tritonConfigs, write } from './toy-models.ts';
 
 const options = { formats: [toyFormat], foreignConfigs: [tritonConfigs] };
@@ -39,6 +41,15 @@ describe('layouts without configuration', () => {
   ])('%s', async (_, files, path, expected) => {
     const root = await folder(files);
     expect(await found(join(root, path))).toEqual(expected);
+  });
+
+  test('data of a model beside it, with the ending of another kind of model', async () => {
+    const root = await folder({ 'large/model.onnx': toy, 'large/weights.bin': '\0\0\x80?', 'two/model.onnx': toy, 'two/wine.bin': `other ${toy}`, 'alone/broken.bin': '\0\0\x80?' });
+    const other = { name: 'other', extensions: ['.bin'], defaultFiles: ['other.bin'], recognize: (start: Uint8Array) => Buffer.from(start).toString('latin1').startsWith('other ') };
+    const models = async (path: string) => [...(await findModels([join(root, path)], { ...options, formats: [toyFormat, other] })).models.values()].map(({ name, file, problem }) => [name, file, problem]);
+    expect(await models('large')).toEqual([['large', undefined, undefined]]);
+    expect(await models('two')).toEqual([['two', 'model.onnx', undefined], ['wine', 'wine.bin', undefined]]);
+    expect(await models('alone')).toEqual([['broken', 'broken.bin', undefined]]);
   });
 
   test('several paths', async () => {

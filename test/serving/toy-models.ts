@@ -14,7 +14,7 @@ import type { Model, Signature } from '../../src/model.ts';
 import type { StatisticsSnapshot } from '../../src/repository.ts';
 import type { AssembleRequest, LoadFunctions } from '../../src/serving/load-version.ts';
 import type { ForeignConfigFormat } from '../../src/serving/model-config-file.ts';
-import type { ModelFormat } from '../../src/serving/model-layout.ts';
+import type { ModelFormat } from '../../src/serving/model-format.ts';
 import { FolderModelRepository, type FolderModelRepositoryOptions } from '../../src/serving/model-repository.ts';
 import type { AssembledModel } from '../../src/serving/served-version.ts';
 
