@@ -17,6 +17,7 @@ export interface BuildFlags {
   readonly import: boolean;
   readonly dryRun?: boolean;
   readonly include?: readonly string[];
+  readonly package?: readonly string[];
   readonly exclude?: readonly string[];
   readonly label?: readonly string[];
   readonly env?: readonly string[];
@@ -53,6 +54,7 @@ export function buildCommand(): Command {
     .option('--no-import', 'take models of other frameworks as they are; containers then import them when they start')
     .option('--dry-run', 'print layers and sizes, write nothing')
     .option('--include <path>', 'take a file that looks like a secret or leads out of the folder; may be given several times', collect)
+    .option('--package <name>', 'an optional npm package to take along, such as mpg123-decoder; may be given several times', collect)
     .option('--exclude <pattern>', 'leave files out; may be given several times', collect)
     .option('--label <key=value>', 'a label of the image; may be given several times', collect)
     .option('--env <key=value>', 'a variable of the environment in the image; may be given several times', collect)

@@ -32,6 +32,8 @@ export interface LayerOptions {
   readonly debianMirror: string | undefined;
   /** The folder of Modelport's own package.json. */
   readonly packageRoot: string;
+  /** Packages that Modelport can do without and the image is to have. */
+  readonly optionalPackages: readonly string[];
 }
 
 /** One thing that is in an image, for the list of what is. */
@@ -56,7 +58,7 @@ export async function planPlatform(platform: Platform, application: PlannedAppli
   const cpu = platform.architecture === 'amd64' ? 'x64' : 'arm64';
   const nodePlatform: NodePlatform = { os: 'linux', cpu };
   const node = await planNode(options, nodePlatform, store, context);
-  const modelport = await planModelport(options.packageRoot, nodePlatform, options.compression, store, context);
+  const modelport = await planModelport(options.packageRoot, options.optionalPackages, nodePlatform, options.compression, store, context);
   const service = await planServicePackages(application, modelport, nodePlatform, options.compression, store, context);
   const base = await planBase(options, platform, [node.source, ...modelport.natives, ...service.natives], context);
   for (const native of [...modelport.natives, ...service.natives]) await checkArchitecture(native, platform);
@@ -118,9 +120,9 @@ interface PlannedModelport {
   readonly place: string;
 }
 
-async function planModelport(root: string, platform: NodePlatform, compression: Compression, store: ContentStore, context: SourceContext): Promise<PlannedModelport> {
+async function planModelport(root: string, optionalPackages: readonly string[], platform: NodePlatform, compression: Compression, store: ContentStore, context: SourceContext): Promise<PlannedModelport> {
   const document = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string; files: readonly string[] };
-  const packages = await findProductionPackages(root, platform);
+  const packages = await findProductionPackages(root, platform, [], optionalPackages);
   const entries: LayerEntry[] = [];
   const place = root === topFolder(root) ? modelportRoot : `${modelportRoot}/${root.slice(topFolder(root).length + 1)}`;
   const shipped = (path: string): boolean => path === 'package.json' || (document.files.some((folder) => path === folder || path.startsWith(`${folder}/`)) && !/\.(?:d\.[cm]?ts|map|md)$/.test(path));

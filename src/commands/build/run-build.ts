@@ -79,6 +79,7 @@ async function runImage(paths: readonly string[], flags: BuildFlags): Promise<vo
         compressWeights: flags.compressWeights === true,
         debianMirror: flags.debianMirror,
         packageRoot: fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, ''),
+        optionalPackages: flags.package ?? [],
       }, store, context);
       plans.push(planned.plan);
       components.set(platform.architecture, planned.components);

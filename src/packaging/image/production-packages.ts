@@ -38,18 +38,20 @@ interface PackageDocument {
 /** Reports every install to a host that is not the registry, and does nothing else. */
 const never = new Set(['@scarf/scarf']);
 
-/** `root`: the folder of the package.json that begins it; `left`: packages that are there already, which are left out with all that they need. Throws `INVALID_USAGE` where a package that is needed is not installed. */
-export async function findProductionPackages(root: string, platform: NodePlatform, left: readonly string[] = []): Promise<ProductionPackage[]> {
+/** `root`: the folder of the package.json that begins it; `left`: packages that are there already, which are left out with all that they need; `also`: packages beside the root that it can do without. Throws `INVALID_USAGE` where a package that is needed is not installed. */
+export async function findProductionPackages(root: string, platform: NodePlatform, left: readonly string[] = [], also: readonly string[] = []): Promise<ProductionPackage[]> {
   const top = topFolder(root);
   const found = new Map<string, ProductionPackage>();
   const visit = async (directory: string): Promise<void> => {
     const document = await readDocument(directory);
     const { optionalDependencies = {}, dependencies = {} } = document;
-    for (const [name, range] of Object.entries({ ...dependencies, ...optionalDependencies })) {
+    const asked = directory === root ? Object.fromEntries(also.map((name) => [name, ''])) : {};
+    for (const [name, range] of Object.entries({ ...asked, ...dependencies, ...optionalDependencies })) {
       if (never.has(name) || left.includes(name)) continue;
       const optional = Object.hasOwn(optionalDependencies, name);
       const place = await findPackage(name, directory);
       if (place === undefined) {
+        if (Object.hasOwn(asked, name)) throw new ModelportError('INVALID_USAGE', `the npm package ${name}, which the image is to have, is not installed beside Modelport: npm install ${name}`, { at: name });
         if (!optional) throw new ModelportError('INVALID_USAGE', `${document.name ?? directory} needs the npm package ${name}, which is not installed: run npm install there`, { at: directory });
         if (isBinaryFor(name, platform)) add({ name, version: exactVersion(range), licence: undefined, place: `node_modules/${name}`, directory: undefined });
         continue;
