@@ -71,7 +71,7 @@ describeReal('examples/real', [...files, 'speech/Front_Center.wav'], () => {
 
   test('a file is named, and types are those of the package', async () => {
     const [output] = served.repository.get('magika').model.signature.outputs;
-    expect(await ask('magika', { file: new Uint8Array(await readFile(new URL('../../src/cli.ts', import.meta.url))) })).toMatchObject({ label: 'typescript' });
+    expect(await ask('magika', { file: new Uint8Array(await readFile(new URL('../../src/tensor.ts', import.meta.url))) })).toMatchObject({ label: 'typescript' });
     expect(output!.shape.at(-1)).toBe(214);
   });
 
