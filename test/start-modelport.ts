@@ -54,14 +54,14 @@ export async function startModelport(options: StartOptions): Promise<RunningMode
   await new Promise<void>((resolvePromise, reject) => {
     const read = (chunk: Buffer): void => {
       output += chunk.toString();
-      if (output.includes('Ctrl-C stops')) resolvePromise();
+      if (output.includes('Ctrl-C stops') || output.includes('"msg":"ready"')) resolvePromise();
     };
     child.stdout.on('data', read);
     child.stderr.on('data', read);
     void exited.then((code) => reject(new Error(`modelport serve exited with ${code}:\n${output}`)));
   });
-  const httpPort = Number(/Page\s+http:\/\/[^:]+:(\d+)/.exec(output)?.[1] ?? 0);
-  const grpcPort = Number(/gRPC\s+\S+?:(\d+)/.exec(output)?.[1] ?? 0);
+  const httpPort = Number(/(?:Page\s+|"page":")http:\/\/[^:]+:(\d+)/.exec(output)?.[1] ?? 0);
+  const grpcPort = Number(/(?:gRPC\s+|"grpc":")[^\s:]+:(\d+)/.exec(output)?.[1] ?? 0);
   return {
     process: child,
     url: `http://127.0.0.1:${httpPort}`,

@@ -15,7 +15,7 @@ import { schemeOf } from '../source.ts';
 import { version } from '../version.ts';
 import type { ServeFlags } from './serve.ts';
 import { createServedRepository } from './served-repository.ts';
-import { startScreen } from './start-screen.ts';
+import { startFacts, startScreen } from './start-screen.ts';
 
 /** Resolves when the server has been stopped by a signal and drained. */
 export async function runServe(paths: readonly string[], flags: ServeFlags): Promise<void> {
@@ -41,7 +41,9 @@ export async function runServe(paths: readonly string[], flags: ServeFlags): Pro
       if (failures.length > 0 && flags.exitOnError) {
         throw new ModelportError('INVALID_MODEL', `${failures.map((failure) => failure.error.message).join('\n      ')}\n      (--exit-on-error=false serves the others)`);
       }
-      process.stdout.write(startScreen({ version, server, host: flags.host, repository, durationMs: performance.now() - startedAtMs, style: createStyle(usesColor(process.stdout)) }));
+      const facts = { version, server, host: flags.host, repository, durationMs: performance.now() - startedAtMs };
+      if (flags.logFormat === 'json') log.info(startFacts(facts), 'ready');
+      else process.stdout.write(startScreen({ ...facts, style: createStyle(usesColor(process.stdout)) }));
     }
     quiet.active = false;
     if (flags.modelControlMode === 'poll') prepared?.watch(flags.repositoryPollSecs * 1000, log);

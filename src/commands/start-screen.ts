@@ -1,4 +1,4 @@
-/** What a person sees when the server is up: what is served, and where. */
+/** What a person sees, or a machine reads, when the server is up: what is served, and where. */
 import { padEnd, visibleLength, type Style } from '../lib/terminal.ts';
 import type { ModelRepository, ServedModel } from '../repository.ts';
 import type { RunningServer } from '../server/server.ts';
@@ -15,20 +15,37 @@ export interface StartFacts {
 const mostListed = 30;
 
 export function startScreen({ version, server, host, repository, durationMs, style }: StartFacts): string {
-  const shownHost = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   const lines = ['', `  ${style.bold('Modelport')} ${style.dim(version)}   ${style.dim(`ready in ${(durationMs / 1000).toFixed(2)} s`)}`, ''];
   lines.push(...modelTable(repository, style), '');
-  const places: [string, string][] = [];
-  if (server.http !== undefined) {
-    const url = `http://${shownHost}:${server.http.port}`;
-    places.push(['Page', style.cyan(url)], ['REST', `${url}/v2`], ['Docs', `${url}/docs`]);
-  }
-  if (server.grpc !== undefined) places.push(['gRPC', `${shownHost}:${server.grpc.port}`]);
-  const metrics = server.metrics ?? server.http;
-  if (metrics !== undefined) places.push(['Metrics', `http://${shownHost}:${metrics.port}/metrics`]);
-  for (const [name, place] of places) lines.push(`  ${style.dim(padEnd(name, 9))}${place}`);
+  const { page, rest, docs, grpc, metrics } = placesOf(server, host);
+  const places = [['Page', page === undefined ? undefined : style.cyan(page)], ['REST', rest], ['Docs', docs], ['gRPC', grpc], ['Metrics', metrics]] as const;
+  for (const [name, place] of places) if (place !== undefined) lines.push(`  ${style.dim(padEnd(name, 9))}${place}`);
   lines.push('', `  ${style.dim('Ctrl-C stops')}`, '');
   return lines.join('\n') + '\n';
+}
+
+/** The same for a log of JSON lines. */
+export function startFacts({ version, server, host, repository, durationMs }: Omit<StartFacts, 'style'>): Readonly<Record<string, unknown>> {
+  return { version, ms: Math.round(durationMs), ...placesOf(server, host), models: repository.index().map(({ name, version: of, state }) => ({ name, ...(of === '' ? {} : { version: of }), state })) };
+}
+
+interface Places {
+  readonly page?: string;
+  readonly rest?: string;
+  readonly docs?: string;
+  readonly grpc?: string;
+  readonly metrics?: string;
+}
+
+function placesOf(server: RunningServer, host: string): Places {
+  const shownHost = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  const url = server.http === undefined ? undefined : `http://${shownHost}:${server.http.port}`;
+  const metrics = server.metrics ?? server.http;
+  return {
+    ...(url === undefined ? {} : { page: url, rest: `${url}/v2`, docs: `${url}/docs` }),
+    ...(server.grpc === undefined ? {} : { grpc: `${shownHost}:${server.grpc.port}` }),
+    ...(metrics === undefined ? {} : { metrics: `http://${shownHost}:${metrics.port}/metrics` }),
+  };
 }
 
 function modelTable(repository: ModelRepository, style: Style): string[] {

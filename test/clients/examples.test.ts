@@ -57,7 +57,7 @@ describe('examples whose weights come from packages', () => {
   }
 
   test('what file is this', async () => {
-    expect(await upload('file-type', 'file', join(root, 'src/cli.ts'))).toMatchObject({ label: 'typescript' });
+    expect(await upload('file-type', 'file', join(root, 'src/tensor.ts'))).toMatchObject({ label: 'typescript' });
     expect(await upload('file-type', 'file', join(root, 'examples/models/digits/sample.png'))).toMatchObject({ label: 'png' });
   });
 

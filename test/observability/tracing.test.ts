@@ -42,6 +42,11 @@ async function infer(model: string, headers: Record<string, string> = {}): Promi
   return fetch(`${server.url}/v2/models/${model}/infer`, { method: 'POST', headers, body: JSON.stringify({ inputs: [{ name: 'measurements', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4] }] }) });
 }
 
+test('with logs of JSON lines, every line is one, and the first says what is served where', () => {
+  const lines = server.output().trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(lines.find(({ msg }) => msg === 'ready')).toMatchObject({ level: 'info', page: server.url, rest: `${server.url}/v2`, grpc: `127.0.0.1:${server.grpcPort}`, models: expect.arrayContaining([{ name: 'iris', version: '1', state: 'READY' }]) as unknown });
+});
+
 describe('traces', () => {
   test('a request is a span with its queue and run inside, under the client’s own trace', async () => {
     const traceId = '0af7651916cd43dd8448eb211c80319c';

@@ -19,7 +19,7 @@ const mebibyte = 2 ** 20;
 /** Linux only: the figures come from /proc. Throws `INVALID_USAGE` elsewhere, and what serving says. */
 export async function measureResources(paths: readonly string[]): Promise<MeasuredResources> {
   if (process.platform !== 'linux') throw new ModelportError('INVALID_USAGE', '--measure reads memory from /proc, which only Linux has: give --cpu and --memory', { at: '--measure' });
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../../cli.js', import.meta.url)), 'serve', ...paths, '--port', '0', '--grpc-port', 'off', '--metrics-port', 'off'], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1' } });
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../cli.js', import.meta.url)), 'serve', ...paths, '--port', '0', '--grpc-port', 'off', '--metrics-port', 'off', '--log-format', 'json'], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1' } });
   try {
     const url = await readyUrl(child);
     const { endpoints } = (await (await fetch(`${url}/openapi.json`)).json().then(predictDoors)) as { endpoints: readonly Door[] };
@@ -64,11 +64,12 @@ async function readyUrl(child: ReturnType<typeof spawn>): Promise<string> {
   };
   child.stdout!.on('data', read);
   child.stderr!.on('data', read);
-  while (!output.includes('Ctrl-C stops')) {
+  for (;;) {
+    const ready = /^.*"msg":"ready".*$/m.exec(output);
+    if (ready !== null) return (JSON.parse(ready[0]) as { page: string }).page;
     if (child.exitCode !== null) throw new ModelportError('RUN_FAILED', `the models can't be served here: ${output.trim().replace(/^error /, '')}`);
     await sleep(50);
   }
-  return /http:\/\/[^\s/]+:\d+/.exec(output)![0];
 }
 
 /** Predict doors with an example of what they take, from the server's own document. */
