@@ -7,7 +7,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const packages: Readonly<Record<string, string>> = { 'docker-registry': 'docker-registry', skopeo: 'skopeo', runc: 'runc', htpasswd: 'apache2-utils', dockerd: 'docker.io', iptables: 'iptables', ip: 'iproute2', podman: 'podman', buildah: 'buildah', groovy: 'groovy', java: 'default-jre-headless', nginx: 'nginx-light', python3: 'python3-venv' };
+const packages: Readonly<Record<string, string>> = { 'docker-registry': 'docker-registry', skopeo: 'skopeo', runc: 'runc', htpasswd: 'apache2-utils', dockerd: 'docker.io', iptables: 'iptables', ip: 'iproute2', podman: 'podman', buildah: 'buildah', groovy: 'groovy', java: 'default-jre-headless', nginx: 'nginx-light', python3: 'python3-venv', 'qemu-aarch64-static': 'qemu-user-static' };
 
 function has(program: string): boolean {
   try {
