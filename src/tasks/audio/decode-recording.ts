@@ -39,17 +39,30 @@ interface Decoded {
   readonly errors: readonly unknown[];
 }
 
-/** Fed in pieces that a decoder makes at most some tens of megabytes of, so that what is too long is noticed early. */
-async function decodePieces(bytes: Uint8Array, pieceBytes: number, decode: (piece: Uint8Array) => Decoded | Promise<Decoded>, last: () => Decoded | Promise<Decoded> | undefined, collector: SampleCollector): Promise<{ readonly damaged: number }> {
+interface Decoder {
+  readonly ready: Promise<unknown>;
+  decode(piece: Uint8Array): Decoded | Promise<Decoded>;
+  /** What it holds back until the end. */
+  flush?(): Decoded | Promise<Decoded>;
+  free(): void;
+}
+
+/** Owns the decoder. Fed in pieces that it makes at most some tens of megabytes of, so that what is too long is noticed early. */
+async function decodePieces(decoder: Decoder, bytes: Uint8Array, pieceBytes: number, maxSeconds: number, fail: Fail): Promise<{ readonly recording: Recording | undefined; readonly damaged: number }> {
+  const collector = new SampleCollector(maxSeconds, fail);
   let damaged = 0;
   const take = ({ channelData, sampleRate, errors }: Decoded): void => {
     damaged += errors.length;
     collector.add(channelData, sampleRate);
   };
-  for (let at = 0; at < bytes.length; at += pieceBytes) take(await decode(bytes.subarray(at, at + pieceBytes)));
-  const rest = await last();
-  if (rest !== undefined) take(rest);
-  return { damaged };
+  await decoder.ready;
+  try {
+    for (let at = 0; at < bytes.length; at += pieceBytes) take(await decoder.decode(bytes.subarray(at, at + pieceBytes)));
+    if (decoder.flush !== undefined) take(await decoder.flush());
+  } finally {
+    decoder.free();
+  }
+  return { recording: collector.finish(), damaged };
 }
 
 /** Players skip what is damaged; a file that is hardly anything else is none. */
@@ -57,17 +70,9 @@ const usualFrame = 1152;
 
 async function decodeMp3(bytes: Uint8Array, maxSeconds: number, fail: Fail): Promise<Recording> {
   const { MPEGDecoder } = await loadDecoder('mpg123-decoder', () => import('mpg123-decoder'));
-  const decoder = new MPEGDecoder();
-  await decoder.ready;
-  try {
-    const collector = new SampleCollector(maxSeconds, fail);
-    const { damaged } = await decodePieces(bytes, 16 << 10, (piece) => decoder.decode(piece), () => undefined, collector);
-    const recording = collector.finish();
-    if (recording === undefined || damaged > recording.samples.length / usualFrame) throw fail('is a damaged MP3 file, or none');
-    return recording;
-  } finally {
-    decoder.free();
-  }
+  const { recording, damaged } = await decodePieces(new MPEGDecoder(), bytes, 16 << 10, maxSeconds, fail);
+  if (recording === undefined || damaged > recording.samples.length / usualFrame) throw fail('is a damaged MP3 file, or none');
+  return recording;
 }
 
 async function decodeFlac(bytes: Uint8Array, maxSeconds: number, fail: Fail): Promise<Recording> {
@@ -78,12 +83,8 @@ async function decodeFlac(bytes: Uint8Array, maxSeconds: number, fail: Fail): Pr
   checkFormat(((bytes[20]! >> 1) & 7) + 1, rate, mostChannels, fail);
   checkLength((bytes[21]! & 15) * 2 ** 32 + view.getUint32(22), rate, maxSeconds, fail);
   const { FLACDecoder } = await loadDecoder('@wasm-audio-decoders/flac', () => import('@wasm-audio-decoders/flac'));
-  const decoder = new FLACDecoder();
-  await decoder.ready;
-  const collector = new SampleCollector(maxSeconds, fail);
   // A frame of a dozen bytes may be 65,535 samples of silence.
-  const { damaged } = await decodePieces(bytes, 1 << 10, (piece) => decoder.decode(piece), () => decoder.flush(), collector);
-  const recording = collector.finish();
+  const { recording, damaged } = await decodePieces(new FLACDecoder(), bytes, 1 << 10, maxSeconds, fail);
   if (recording === undefined || damaged > 0) throw fail('is a damaged FLAC file');
   return recording;
 }
@@ -96,11 +97,7 @@ async function decodeOgg(bytes: Uint8Array, maxSeconds: number, fail: Fail): Pro
   if (first.length < 16) throw fail('is a damaged Ogg file: its head is cut off');
   checkFormat(first[11]!, new DataView(first.buffer, first.byteOffset).getUint32(12, true), mostChannels, fail);
   const { OggVorbisDecoder } = await loadDecoder('@wasm-audio-decoders/ogg-vorbis', () => import('@wasm-audio-decoders/ogg-vorbis'));
-  const decoder = new OggVorbisDecoder();
-  await decoder.ready;
-  const collector = new SampleCollector(maxSeconds, fail);
-  const { damaged } = await decodePieces(bytes, 1 << 10, (piece) => decoder.decode(piece), () => decoder.flush(), collector);
-  const recording = collector.finish();
+  const { recording, damaged } = await decodePieces(new OggVorbisDecoder(), bytes, 1 << 10, maxSeconds, fail);
   if (recording === undefined || damaged > 0) throw fail('is a damaged Ogg file');
   return recording;
 }
