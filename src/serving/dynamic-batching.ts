@@ -150,7 +150,7 @@ class BatchScheduler implements DynamicBatchingModel {
     const queued = new QueuedRequest(request, call, this.#arrivals++, now, this.#turn);
     call.timing.queuedAtMs = now;
     this.#rules.describe(queued);
-    if (this.#avoidsCopies && this.#estimate.quickRowMs < quickRowMs && this.#estimate.quickRowMs > 0) queued.shapeKey = undefined;
+    if (this.#avoidsCopies && this.#estimate.quickestRowMs < quickRowMs && this.#estimate.quickestRowMs > 0) queued.shapeKey = undefined;
     const { levels, defaultLevel } = this.#policy;
     queued.level = call.priority >= 1 && call.priority <= levels.length ? call.priority - 1 : defaultLevel;
     const refusal = this.#refusal(queued, now);

@@ -8,7 +8,7 @@ const fading = 0.02;
 export class RunEstimate {
   readonly #concurrency: number;
   #averageMs = 0;
-  #quickRowMs = 0;
+  #quickestRowMs = 0;
   #underWay = 0;
   /** The start of the newest run; with one instance, of the one that is under way. */
   #lastStartedAtMs = 0;
@@ -26,8 +26,8 @@ export class RunEstimate {
   }
 
   /** What a row takes when nothing is in its way, which an average of a busy server does not tell. 0 before the first run. */
-  get quickRowMs(): number {
-    return this.#quickRowMs;
+  get quickestRowMs(): number {
+    return this.#quickestRowMs;
   }
 
   get hasCapacity(): boolean {
@@ -46,7 +46,7 @@ export class RunEstimate {
   /** Only runs that ended well count: a failure is often quick and says nothing about those that follow. */
   measured(durationMs: number, rows: number): void {
     const rowMs = durationMs / Math.max(1, rows);
-    this.#quickRowMs = this.#averageMs === 0 || rowMs < this.#quickRowMs ? rowMs : this.#quickRowMs + fading * (rowMs - this.#quickRowMs);
+    this.#quickestRowMs = this.#averageMs === 0 || rowMs < this.#quickestRowMs ? rowMs : this.#quickestRowMs + fading * (rowMs - this.#quickestRowMs);
     this.#averageMs = this.#averageMs === 0 ? durationMs : this.#averageMs + newestWeight * (durationMs - this.#averageMs);
   }
 
